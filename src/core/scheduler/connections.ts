@@ -1,0 +1,158 @@
+import type { Source } from './state.ts';
+
+/**
+ * How many connections a source gets: more only while its total rate, and the download's, rise with them. One source
+ * is tried at a time, so that what changes can be told from what was changed.
+ */
+
+/** Milliseconds over which a rate is measured before and after. */
+const WINDOW = 250;
+/** Milliseconds that new connections get to come up to speed before they are measured. */
+const SETTLE = 100;
+/** A trial that lasts longer than this without bytes on the new connections failed, milliseconds. */
+const MOST_TRIAL = 3_000;
+/** Doubling the connections must raise the source's rate by this factor to be kept. */
+const WORTH = 1.25;
+/** From this factor on, connections are what is short: the next step quadruples them. */
+const SHORT = 1.7;
+/** Part of the source's gain that must be seen in the download's total; the rest it took from its neighbours. */
+const REAL_GAIN = 0.5;
+/** Milliseconds until a source that gained nothing is tried again; doubles up to the second figure. */
+const FIRST_REST = 5_000;
+const MOST_REST = 60_000;
+/** A trial is worth its while only with this many seconds of the download left. */
+const LEAST_LEFT = 1.5;
+
+interface Mark {
+  readonly at: number;
+  readonly source: number;
+  readonly all: number;
+}
+
+interface Trial {
+  readonly source: Source;
+  readonly before: number;
+  readonly factor: number;
+  phase: 'baseline' | 'settle' | 'measure';
+  readonly startedAt: number;
+  mark: Mark;
+  baseline: { source: number; all: number } | undefined;
+}
+
+export class ConnectionTrials {
+  readonly #most: number;
+  #trial: Trial | undefined;
+  /** Where the next search for a source to try begins, so that all get their turn. */
+  #turn = 0;
+  #nextFactor = 2;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** When `step` should be called next for the sake of a trial. */
+  get wakeAt(): number {
+    if (this.#trial === undefined) return Infinity;
+    return this.#trial.mark.at + (this.#trial.phase === 'settle' ? SETTLE : WINDOW);
+  }
+
+  /** A source that ran into trouble is not tried further. */
+  drop(source: Source): void {
+    if (this.#trial?.source === source) this.#trial = undefined;
+  }
+
+  /**
+   * @param all bytes received from all sources so far
+   * @param secondsLeft estimate for the whole download
+   */
+  step(now: number, sources: readonly Source[], all: number, secondsLeft: number): void {
+    if (this.#trial === undefined) this.#begin(now, sources, all, secondsLeft);
+    else this.#continue(this.#trial, now, all, secondsLeft);
+  }
+
+  #begin(now: number, sources: readonly Source[], all: number, secondsLeft: number): void {
+    if (secondsLeft < LEAST_LEFT) return;
+    for (let i = 0; i < sources.length; i++) {
+      const source = sources[(this.#turn + i) % sources.length];
+      if (source === undefined || !this.#worthTrying(source, now)) continue;
+      this.#turn = (this.#turn + i) % sources.length;
+      this.#trial = {
+        source,
+        before: source.target,
+        factor: i === 0 ? this.#nextFactor : 2,
+        phase: 'baseline',
+        startedAt: now,
+        mark: { at: now, source: source.total, all },
+        baseline: undefined,
+      };
+      return;
+    }
+  }
+
+  #worthTrying(source: Source, now: number): boolean {
+    return (
+      source.state === 'running' &&
+      !source.trial &&
+      source.target < this.#most &&
+      now >= source.settledUntil &&
+      source.total > 0 &&
+      flowing(source)
+    );
+  }
+
+  #continue(trial: Trial, now: number, all: number, secondsLeft: number): void {
+    const { source, mark } = trial;
+    if (source.state !== 'running' || secondsLeft < LEAST_LEFT / 2) return this.#end(trial, now, false);
+    if (now - mark.at < (trial.phase === 'settle' ? SETTLE : WINDOW)) return;
+    const elapsed = now - mark.at;
+    const rates = { source: (source.total - mark.source) / elapsed, all: (all - mark.all) / elapsed };
+    const here = { at: now, source: source.total, all };
+    if (trial.phase === 'baseline') {
+      trial.baseline = rates;
+      trial.phase = 'settle';
+      source.target = Math.min(trial.before * trial.factor, this.#most);
+    } else if (trial.phase === 'settle') {
+      if (flowing(source) || now - trial.startedAt >= MOST_TRIAL) trial.phase = 'measure';
+    } else {
+      return this.#judge(trial, rates, now);
+    }
+    trial.mark = here;
+  }
+
+  #judge(trial: Trial, rates: { source: number; all: number }, now: number): void {
+    const { baseline, source } = trial;
+    if (baseline === undefined) return this.#end(trial, now, false);
+    const gain = rates.source - baseline.source;
+    const wanted = 1 + (WORTH - 1) * Math.log2(source.target / trial.before);
+    const kept = rates.source >= baseline.source * wanted && rates.all - baseline.all >= gain * REAL_GAIN;
+    // The same source goes on at once, in larger steps where each connection brought its full share.
+    this.#nextFactor =
+      kept && rates.source >= baseline.source * (SHORT / 2) * (source.target / trial.before) ? 4 : 2;
+    this.#end(trial, now, kept);
+  }
+
+  #end(trial: Trial, now: number, kept: boolean): void {
+    this.#trial = undefined;
+    const { source } = trial;
+    if (kept) {
+      source.settledFor = 0;
+      return;
+    }
+    this.#turn++;
+    this.#nextFactor = 2;
+    if (trial.phase !== 'baseline') source.target = Math.min(source.target, trial.before);
+    source.settledFor = Math.min(Math.max(source.settledFor * 2, FIRST_REST), MOST_REST);
+    source.settledUntil = now + source.settledFor;
+  }
+}
+
+/** Every connection it should have is busy and has answered before. */
+function flowing(source: Source): boolean {
+  let lanes = 0;
+  for (const lane of source.slots) {
+    if (lane === undefined) continue;
+    if (!source.open.has(lane.slot)) return false;
+    lanes++;
+  }
+  return lanes >= source.target;
+}

@@ -1,0 +1,151 @@
+import { Bitmap } from '../bitmap.ts';
+import type { ChunkLayout } from '../chunks.ts';
+import { offers, type Lane, type Source } from './state.ts';
+
+const MISSING = 0;
+const OWED = 1;
+const DONE = 2;
+
+/** Who owes which chunk, and what nobody owes yet. */
+export class Ledger {
+  readonly layout: ChunkLayout;
+  readonly done: Bitmap;
+  /** Bytes of chunks that are missing. */
+  missingBytes = 0;
+  /** Only chunks below this are handed out. */
+  limit: number;
+  readonly #state: Uint8Array;
+  readonly #owners: (Lane | undefined)[];
+  /** The second lane of a chunk that two lanes owe. */
+  readonly #rivals = new Map<number, Lane>();
+  /** No chunk below this is missing. */
+  #front = 0;
+
+  constructor(layout: ChunkLayout, done: Bitmap | undefined) {
+    this.layout = layout;
+    this.done = new Bitmap(layout.count, done?.bytes);
+    this.limit = layout.count;
+    this.#state = new Uint8Array(layout.count);
+    this.#owners = Array.from({ length: layout.count });
+    for (let chunk = 0; chunk < layout.count; chunk++) {
+      if (this.done.has(chunk)) this.#state[chunk] = DONE;
+      else this.missingBytes += layout.bytes(chunk);
+    }
+  }
+
+  get finished(): boolean {
+    return this.done.count === this.layout.count;
+  }
+
+  isDone(chunk: number): boolean {
+    return this.#state[chunk] === DONE;
+  }
+
+  rivalOf(lane: Lane, chunk: number): Lane | undefined {
+    const owner = this.#owners[chunk];
+    const rival = this.#rivals.get(chunk);
+    return owner === lane ? rival : rival === lane ? owner : undefined;
+  }
+
+  isHedged(chunk: number): boolean {
+    return this.#rivals.has(chunk);
+  }
+
+  /** The chunk is `lane`'s to fetch, beside its owner when it has one already. */
+  owe(chunk: number, lane: Lane): void {
+    if (this.#state[chunk] === MISSING) {
+      this.#state[chunk] = OWED;
+      this.#owners[chunk] = lane;
+      this.missingBytes -= this.layout.bytes(chunk);
+    } else {
+      this.#rivals.set(chunk, lane);
+    }
+  }
+
+  /** `lane` has nothing more to do with the chunk: it is missing again unless another lane owes it. */
+  release(chunk: number, lane: Lane): void {
+    const rival = this.#rivals.get(chunk);
+    if (rival === lane) {
+      this.#rivals.delete(chunk);
+    } else if (this.#owners[chunk] === lane) {
+      this.#rivals.delete(chunk);
+      this.#owners[chunk] = rival;
+      if (this.#state[chunk] === DONE) return;
+      if (rival === undefined) this.#miss(chunk);
+    }
+  }
+
+  /** True when the chunk was not done before. */
+  finish(chunk: number): boolean {
+    if (this.#state[chunk] === DONE) return false;
+    if (this.#state[chunk] === MISSING) this.missingBytes -= this.layout.bytes(chunk);
+    this.#state[chunk] = DONE;
+    this.done.add(chunk);
+    return true;
+  }
+
+  /** A done chunk is wrong after all. */
+  reopen(chunk: number): void {
+    if (this.#state[chunk] !== DONE) return;
+    this.done.delete(chunk);
+    this.#owners[chunk] = undefined;
+    this.#rivals.delete(chunk);
+    this.#miss(chunk);
+  }
+
+  #miss(chunk: number): void {
+    this.#state[chunk] = MISSING;
+    this.missingBytes += this.layout.bytes(chunk);
+    this.#front = Math.min(this.#front, chunk);
+  }
+
+  /** Something is missing that may be handed out now. */
+  get open(): boolean {
+    return this.#first() < this.limit;
+  }
+
+  #first(): number {
+    while (this.#front < this.layout.count && this.#state[this.#front] !== MISSING) this.#front++;
+    return this.#front;
+  }
+
+  /**
+   * The run of missing chunks that `source` should fetch next, at most `most` long: the foremost one, so that the file
+   * grows from its front; where some sources hold only parts, the foremost of those that the fewest can give.
+   */
+  run(source: Source, most: number, others: readonly Source[]): { from: number; to: number } | undefined {
+    const from = others.some((each) => each.has !== undefined)
+      ? this.#rarest(source, others)
+      : this.#foremost(source);
+    if (from === undefined) return undefined;
+    let to = from + 1;
+    const end = Math.min(this.limit, from + most);
+    while (to < end && this.#state[to] === MISSING && offers(source, to)) to++;
+    return { from, to };
+  }
+
+  #foremost(source: Source): number | undefined {
+    for (let chunk = this.#first(); chunk < this.limit; chunk++) {
+      if (this.#state[chunk] === MISSING && offers(source, chunk)) return chunk;
+    }
+    return undefined;
+  }
+
+  #rarest(source: Source, others: readonly Source[]): number | undefined {
+    let best: number | undefined;
+    let fewest = Infinity;
+    for (let chunk = this.#first(); chunk < this.limit; chunk++) {
+      if (this.#state[chunk] !== MISSING || !offers(source, chunk)) continue;
+      let holders = 0;
+      for (const other of others) if (other.state === 'running' && offers(other, chunk)) holders++;
+      if (holders < fewest) [best, fewest] = [chunk, holders];
+      if (fewest <= 1) break;
+    }
+    return best;
+  }
+
+  /** Another running source could give this missing chunk. */
+  elsewhere(chunk: number, source: Source, others: readonly Source[]): boolean {
+    return others.some((other) => other !== source && other.state === 'running' && offers(other, chunk));
+  }
+}

@@ -1,0 +1,409 @@
+import type { Bitmap } from '../bitmap.ts';
+import { ConnectionTrials } from './connections.ts';
+import { backoff, FAULTS } from './faults.ts';
+import { Ledger } from './ledger.ts';
+import { RateMeter } from './rate.ts';
+import { patience } from './silence.ts';
+import { spanChunks } from './span.ts';
+import { busyLanes, newSource, type Lane, type Pair, type Source } from './state.ts';
+import { tailWork } from './tail.ts';
+import type { Action, Fault, FaultKind, SchedulerApi, SchedulerOptions, SourceView } from './types.ts';
+
+/** Most connections to one source when the caller names no number. */
+export const MOST_CONNECTIONS = 16;
+/** Part of the file that hedging may fetch twice; one chunk is always allowed. */
+const WASTE_PART = 0.01;
+/** Milliseconds between looks at what flows, while something does. */
+const TICK = 250;
+/** The same while a source has nothing to do: the end is near. */
+const TAIL_TICK = 50;
+/** How fast the memory of a long gap fades, each time bytes come. */
+const GAP_FADE = 0.98;
+
+/** The state machine that decides which source fetches what next. */
+export class Scheduler implements SchedulerApi {
+  readonly #ledger: Ledger;
+  readonly #sources = new Map<number, Source>();
+  #ordered: Source[] = [];
+  readonly #lanes = new Map<number, Lane>();
+  readonly #trials: ConnectionTrials;
+  readonly #mostConnections: number;
+  readonly #fixed: boolean;
+  readonly #random: () => number;
+  /** Bytes that hedging may still waste; a running hedge holds back a chunk's worth. */
+  #budget: number;
+  #actions: Action[] = [];
+  #lastLane = 0;
+  #received = 0;
+  #wakeAt = 0;
+  wastedBytes = 0;
+  tailFrom: number | undefined;
+
+  constructor(options: SchedulerOptions) {
+    const { layout } = options;
+    this.#ledger = new Ledger(layout, options.done);
+    this.#mostConnections = options.mostConnections ?? MOST_CONNECTIONS;
+    this.#fixed = options.fixedConnections ?? false;
+    this.#random = options.random;
+    this.#budget = options.wasteBudget ?? Math.max(layout.size * WASTE_PART, layout.chunkSize);
+    this.#trials = new ConnectionTrials(this.#fixed ? 0 : this.#mostConnections);
+  }
+
+  get finished(): boolean {
+    return this.#ledger.finished;
+  }
+
+  get done(): Bitmap {
+    return this.#ledger.done;
+  }
+
+  get wakeAt(): number {
+    return this.#wakeAt;
+  }
+
+  // What happened
+
+  addSource(id: number, now: number, has?: Bitmap): void {
+    if (this.#sources.has(id)) throw new Error(`source ${id} is there already`);
+    this.#sources.set(id, newSource(id, now, has, this.#fixed ? this.#mostConnections : 1));
+    this.#ordered = [...this.#sources.values()];
+    this.#act({ type: 'source', source: id, state: 'running' });
+  }
+
+  setHas(id: number, has: Bitmap): void {
+    this.#source(id).has = has;
+  }
+
+  ban(id: number, fault: FaultKind, now: number): void {
+    const source = this.#source(id);
+    if (source.state !== 'banned') this.#ban(source, fault, now);
+  }
+
+  setLimit(limit: number): void {
+    this.#ledger.limit = Math.max(Math.min(limit, this.#ledger.layout.count), 0);
+  }
+
+  headArrived(id: number, now: number): void {
+    const lane = this.#lane(id);
+    const { source } = lane;
+    if (lane.headAt !== undefined) return;
+    lane.headAt = now;
+    const wait = now - lane.startedAt;
+    source.leastWait = Math.min(source.leastWait ?? wait, wait);
+    source.mostWait = Math.max(source.mostWait * GAP_FADE, wait);
+    lane.activeAt = now;
+    source.open.add(lane.slot);
+  }
+
+  progress(id: number, bytes: number, now: number): void {
+    if (bytes === 0) return;
+    const lane = this.#lane(id);
+    const { source } = lane;
+    this.#advance(source, now);
+    source.gap = Math.max(source.gap * GAP_FADE, lane.headAt === lane.activeAt ? 0 : now - lane.activeAt);
+    lane.activeAt = now;
+    lane.partial += bytes;
+    lane.meter.add(bytes);
+    source.meter.add(bytes);
+    source.total += bytes;
+    this.#received += bytes;
+  }
+
+  hold(id: number, held: boolean, now: number): void {
+    const lane = this.#lane(id);
+    lane.held = held;
+    lane.activeAt = now;
+  }
+
+  landed(id: number, chunk: number): void {
+    const lane = this.#lane(id);
+    lane.next = chunk + 1;
+    lane.partial = Math.max(0, lane.partial - this.#ledger.layout.bytes(chunk));
+    lane.unjudged++;
+    lane.source.strikes = 0;
+    lane.source.trial = false;
+  }
+
+  verified(id: number, chunk: number): void {
+    const lane = this.#lane(id);
+    const rival = this.#ledger.rivalOf(lane, chunk);
+    if (!this.#ledger.finish(chunk)) this.#lose(lane, this.#ledger.layout.bytes(chunk));
+    // What the rival brought is counted as lost when its lane ends, or when its copy is judged.
+    else if (rival?.next === chunk && !rival.ended && !rival.cancelled) this.#cancel(rival, 'lost');
+    this.#judged(lane);
+  }
+
+  bad(id: number, chunk: number, now: number): void {
+    const lane = this.#lane(id);
+    const { source } = lane;
+    source.badChunks++;
+    if (!this.#ledger.isDone(chunk)) this.#ledger.release(chunk, lane);
+    this.#lose(lane, this.#ledger.layout.bytes(chunk));
+    this.#judged(lane);
+    this.ban(source.id, 'bad-bytes', now);
+  }
+
+  reopen(chunks: readonly number[], except: number): void {
+    const source = this.#source(except);
+    for (const chunk of chunks) {
+      this.#ledger.reopen(chunk);
+      source.not.add(chunk);
+    }
+  }
+
+  laneEnded(id: number, fault: Fault | undefined, now: number): void {
+    const lane = this.#lane(id);
+    const { source } = lane;
+    this.#advance(source, now);
+    lane.ended = true;
+    source.slots[lane.slot] = undefined;
+    this.#lose(lane, lane.partial);
+    for (let chunk = lane.next; chunk < lane.to; chunk++) this.#ledger.release(chunk, lane);
+    if (lane.unjudged === 0) this.#forget(lane);
+    if (fault !== undefined) {
+      source.open.delete(lane.slot);
+      this.#fault(source, fault, now);
+    }
+  }
+
+  // What to do
+
+  decide(now: number): Action[] {
+    for (const source of this.#ordered) this.#look(source, now);
+    if (!this.finished) {
+      const all = this.#ordered.reduce((sum, source) => sum + (source.meter.rate ?? 0), 0);
+      const left = all === 0 ? Infinity : this.#ledger.missingBytes / all;
+      this.#trials.step(now, this.#ordered, this.#received, left);
+      this.#assign(now);
+    }
+    this.#plan(now);
+    const actions = this.#actions;
+    this.#actions = [];
+    return actions;
+  }
+
+  /** Time passed for a source: it may be asked again, or it has been silent for too long. */
+  #look(source: Source, now: number): void {
+    this.#advance(source, now);
+    if (source.state === 'waiting' && now >= source.retryAt) {
+      source.state = 'running';
+      source.trial = true;
+      this.#act({ type: 'source', source: source.id, state: 'running' });
+    }
+    for (const lane of source.slots) {
+      if (lane === undefined || lane.held || lane.cancelled || now - lane.activeAt < patience(lane)) continue;
+      this.#cancel(lane, 'silent');
+      source.open.delete(lane.slot);
+      this.#fault(source, { kind: 'silent' }, now);
+    }
+  }
+
+  #assign(now: number): void {
+    let idle = false;
+    // The fastest choose first; who is not measured yet comes before the slow.
+    const byRate = [...this.#ordered].sort((a, b) => (b.meter.rate ?? Infinity) - (a.meter.rate ?? Infinity));
+    for (const source of byRate) {
+      if (source.state !== 'running') continue;
+      const target = source.trial ? 1 : source.target;
+      for (let busy = busyLanes(source).length; busy < target; busy++) {
+        if (this.#fetchNext(source, now) || this.#helpOut(source, now)) continue;
+        if (busy === 0 && this.#ledger.limit === this.#ledger.layout.count) idle = true;
+        break;
+      }
+      this.#closeSpare(source);
+    }
+    this.tailFrom = idle ? (this.tailFrom ?? now) : undefined;
+  }
+
+  #fetchNext(source: Source, now: number): boolean {
+    if (!this.#ledger.open) return false;
+    const most = spanChunks(source, this.#ordered, this.#ledger);
+    const run = this.#ledger.run(source, Math.max(1, most), this.#ordered);
+    if (run === undefined) return false;
+    if (most === 0 && this.#ledger.elsewhere(run.from, source, this.#ordered)) return false;
+    source.lastSpan = run.to - run.from;
+    this.#fetch(source, run.from, run.to, false, now);
+    return true;
+  }
+
+  #helpOut(source: Source, now: number): boolean {
+    const work = tailWork(source, this.#ordered, this.#ledger, now, this.#budget);
+    if (work === undefined) return false;
+    if (work.type === 'hedge') {
+      const pair: Pair = { reserved: this.#ledger.layout.bytes(work.chunk), lanes: 2 };
+      this.#budget -= pair.reserved;
+      this.#fetch(source, work.chunk, work.chunk + 1, true, now).pair = pair;
+      work.victim.pair = pair;
+      return true;
+    }
+    const { victim, from, to } = work;
+    for (let chunk = from; chunk < to; chunk++) this.#ledger.release(chunk, victim);
+    victim.to = from;
+    this.#act({ type: 'shorten', lane: victim.id, to: from });
+    this.#fetch(source, from, to, false, now);
+    return true;
+  }
+
+  #fetch(source: Source, from: number, to: number, hedge: boolean, now: number): Lane {
+    const slot = freeSlot(source);
+    const lane: Lane = {
+      id: ++this.#lastLane,
+      source,
+      slot,
+      from,
+      to,
+      next: from,
+      partial: 0,
+      hedge,
+      startedAt: now,
+      activeAt: now,
+      headAt: undefined,
+      held: false,
+      cancelled: false,
+      ended: false,
+      unjudged: 0,
+      pair: undefined,
+      meter: new RateMeter(now),
+    };
+    this.#advance(source, now);
+    source.slots[slot] = lane;
+    this.#lanes.set(lane.id, lane);
+    for (let chunk = from; chunk < to; chunk++) this.#ledger.owe(chunk, lane);
+    this.#act({ type: 'fetch', lane: lane.id, source: source.id, slot, from, to, hedge });
+    return lane;
+  }
+
+  /** Connections that a trial opened in vain. */
+  #closeSpare(source: Source): void {
+    for (const slot of source.open) {
+      if (slot < source.target || source.slots[slot] !== undefined) continue;
+      source.open.delete(slot);
+      this.#act({ type: 'close', source: source.id, slot });
+    }
+  }
+
+  #plan(now: number): void {
+    let wake = this.#trials.wakeAt;
+    let flowing = false;
+    for (const source of this.#ordered) {
+      if (source.state === 'waiting') wake = Math.min(wake, source.retryAt);
+      for (const lane of source.slots) {
+        if (lane === undefined || lane.cancelled) continue;
+        flowing = true;
+        if (!lane.held) wake = Math.min(wake, lane.activeAt + patience(lane));
+      }
+    }
+    if (flowing) wake = Math.min(wake, now + (this.tailFrom === undefined ? TICK : TAIL_TICK));
+    this.#wakeAt = this.finished ? Infinity : Math.max(wake, now + 1);
+  }
+
+  // Consequences
+
+  #fault(source: Source, fault: Fault, now: number): void {
+    source.failures++;
+    const row = FAULTS[fault.kind];
+    // A server that dies takes all its connections with it: one strike.
+    if (source.state === 'banned' || (source.state === 'waiting' && row.retries > 0)) return;
+    const others = busyLanes(source).filter((lane) => !lane.cancelled);
+    const alive = others.some(
+      (lane) => lane.headAt !== undefined && now - lane.activeAt < patience(lane) / 2,
+    );
+    this.#trials.drop(source);
+    if (!row.wholeSource && alive) {
+      // The others still receive: it takes no more connections than these.
+      source.target = Math.max(1, Math.min(source.target, others.length));
+      source.settledUntil = Math.max(source.settledUntil, now + backoff(6, fault.retryAfter, this.#random));
+      return;
+    }
+    source.strikes++;
+    if (source.strikes > row.retries) return this.#ban(source, fault.kind, now);
+    const away = backoff(source.strikes, fault.retryAfter, this.#random);
+    source.retryAt = now + away;
+    source.state = 'waiting';
+    this.#act({
+      type: 'source',
+      source: source.id,
+      state: 'waiting',
+      fault: fault.kind,
+      retryAt: source.retryAt,
+    });
+  }
+
+  #ban(source: Source, fault: FaultKind, now: number): void {
+    source.state = 'banned';
+    this.#trials.drop(source);
+    for (const lane of busyLanes(source)) if (!lane.cancelled) this.#cancel(lane, 'source-gone');
+    this.#act({ type: 'source', source: source.id, state: 'banned', fault });
+    this.#advance(source, now);
+  }
+
+  /** The lane's chunks stay its own until it has ended: until then it may still be writing. */
+  #cancel(lane: Lane, reason: 'silent' | 'lost' | 'source-gone'): void {
+    lane.cancelled = true;
+    this.#act({ type: 'cancel', lane: lane.id, reason });
+  }
+
+  #judged(lane: Lane): void {
+    lane.unjudged--;
+    if (lane.ended && lane.unjudged === 0) this.#forget(lane);
+  }
+
+  #forget(lane: Lane): void {
+    this.#lanes.delete(lane.id);
+    if (lane.pair !== undefined && --lane.pair.lanes === 0) this.#budget += lane.pair.reserved;
+  }
+
+  /** Bytes that came in vain. */
+  #lose(lane: Lane, bytes: number): void {
+    this.wastedBytes += bytes;
+    if (lane.pair !== undefined) this.#budget -= bytes;
+  }
+
+  #advance(source: Source, now: number): void {
+    let busy = false;
+    for (const lane of source.slots) {
+      if (lane === undefined) continue;
+      lane.meter.advance(now, true);
+      busy = true;
+    }
+    source.meter.advance(now, busy);
+  }
+
+  #act(action: Action): void {
+    this.#actions.push(action);
+  }
+
+  #source(id: number): Source {
+    const source = this.#sources.get(id);
+    if (source === undefined) throw new Error(`no source ${id}`);
+    return source;
+  }
+
+  #lane(id: number): Lane {
+    const lane = this.#lanes.get(id);
+    if (lane === undefined) throw new Error(`no lane ${id}`);
+    return lane;
+  }
+
+  views(now: number): SourceView[] {
+    return this.#ordered.map((source) => {
+      this.#advance(source, now);
+      const busy = busyLanes(source).length;
+      const { id, state, failures, badChunks } = source;
+      return {
+        source: id,
+        state,
+        rate: busy === 0 ? 0 : (source.meter.rate ?? 0),
+        busy,
+        failures,
+        badChunks,
+      };
+    });
+  }
+}
+
+function freeSlot(source: Source): number {
+  let slot = 0;
+  while (source.slots[slot] !== undefined) slot++;
+  return slot;
+}

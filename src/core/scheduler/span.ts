@@ -1,0 +1,77 @@
+import type { Ledger } from './ledger.ts';
+import { busyLanes, type Lane, type Source } from './state.ts';
+
+/** A span is worth about this many seconds of its source's own rate: requests are few and little is at stake. */
+const SPAN_SECONDS = 1;
+/**
+ * Most bytes in a span of a near and fast source: keeps the front of the file together, so that what chases it (a
+ * digest of the whole, output in order) is never far behind.
+ */
+const MOST_SPAN_BYTES = 32 * 1024 * 1024;
+/** But never so few that the wait for an answer shows: a span lasts this many times its source's usual wait. */
+const WAITS_PER_SPAN = 20;
+/** A span grows by at most this factor over the one before, while a rate is still being learnt. */
+const GROWTH = 4;
+/** A lane takes at most this part of its fair share of what is missing, so that all end together. */
+const FAIR_PART = 0.5;
+
+/** Bytes a second that one lane of `source` can be expected to bring; undefined while nothing is known. */
+export function laneRate(source: Source, lanes: number): number | undefined {
+  const rate = source.meter.rate;
+  return rate === undefined ? undefined : rate / Math.max(1, lanes);
+}
+
+/** How many chunks to ask of `source` in its next span. 0: the others finish sooner without it. */
+export function spanChunks(source: Source, sources: readonly Source[], ledger: Ledger): number {
+  const { layout } = ledger;
+  const rate = laneRate(source, Math.max(source.target, busyLanes(source).length + 1));
+  if (rate === undefined || source.trial) return 1;
+  let all = 0;
+  for (const each of sources) if (each.state === 'running') all += each.meter.rate ?? 0;
+  if (!worthTaking(source, rate, all, ledger, sources)) return 0;
+  const wanted = Math.max(
+    Math.min(rate * SPAN_SECONDS, MOST_SPAN_BYTES),
+    (rate * WAITS_PER_SPAN * (source.leastWait ?? 0)) / 1000,
+  );
+  const fair = ledger.missingBytes * (rate / Math.max(all, rate)) * FAIR_PART;
+  const chunks = Math.floor(Math.min(wanted, fair) / layout.chunkSize);
+  return Math.max(1, Math.min(chunks, Math.max(1, source.lastSpan) * GROWTH));
+}
+
+/**
+ * Near the end a slow source should leave the last chunks to the fast ones: it takes one only when it would be done
+ * with it before the others were done with everything.
+ */
+function worthTaking(
+  source: Source,
+  rate: number,
+  all: number,
+  ledger: Ledger,
+  sources: readonly Source[],
+): boolean {
+  const own = source.meter.rate ?? 0;
+  const others = all - own;
+  if (others <= 0) return true;
+  const mine = ledger.layout.chunkSize / rate + (source.leastWait ?? 0) / 1000;
+  let owed = 0;
+  for (const each of sources) {
+    if (each === source || each.state !== 'running') continue;
+    for (const lane of each.slots) if (lane !== undefined) owed += bytesLeft(lane, ledger);
+  }
+  return mine <= (ledger.missingBytes + owed) / others;
+}
+
+/** Bytes that the lane has still to bring. */
+export function bytesLeft(lane: Lane, ledger: Ledger): number {
+  return Math.max(0, ledger.layout.bytes(lane.next, Math.max(lane.next, lane.to)) - lane.partial);
+}
+
+/**
+ * Milliseconds until the lane has brought its span. Who has been quiet for long is expected to stay so for as long
+ * again.
+ */
+export function millisecondsLeft(lane: Lane, ledger: Ledger, now: number): number {
+  const rate = lane.meter.rate ?? laneRate(lane.source, busyLanes(lane.source).length);
+  const left = rate === undefined ? 0 : (bytesLeft(lane, ledger) * 1000) / rate;
+  return Math.max(left, now - lane.activeAt);
+}

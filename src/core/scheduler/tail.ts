@@ -1,0 +1,87 @@
+import type { Ledger } from './ledger.ts';
+import { laneRate, millisecondsLeft } from './span.ts';
+import { busyLanes, offers, type Lane, type Source } from './state.ts';
+
+/** What a source that found nothing missing does: take over the far end of a span, or fetch what another still owes. */
+export type TailWork =
+  | { readonly type: 'steal'; readonly victim: Lane; readonly from: number; readonly to: number }
+  | { readonly type: 'hedge'; readonly victim: Lane; readonly chunk: number };
+
+/** A hedge must be expected to end in this part of the time that its rival still needs. */
+const HEDGE_GAIN = 0.7;
+/** Milliseconds below which a rival is left to finish by itself. */
+const LEAST_HEDGE = 20;
+
+interface Span {
+  readonly lane: Lane;
+  readonly left: number;
+}
+
+/** The best tail work for `source`, or undefined when nothing it could do would end the download sooner. */
+export function tailWork(
+  source: Source,
+  sources: readonly Source[],
+  ledger: Ledger,
+  now: number,
+  budget: number,
+): TailWork | undefined {
+  const rate = laneRate(source, busyLanes(source).length + 1);
+  if (rate === undefined) return undefined;
+  const spans: Span[] = [];
+  for (const each of sources) {
+    for (const lane of each.slots) {
+      if (lane === undefined || lane.cancelled || lane.hedge || lane.next >= lane.to) continue;
+      spans.push({ lane, left: millisecondsLeft(lane, ledger, now) });
+    }
+  }
+  spans.sort((a, b) => b.left - a.left);
+  const wait = source.leastWait ?? 0;
+  return steal(source, rate, wait, spans, ledger) ?? hedge(source, rate, wait, spans, ledger, budget);
+}
+
+function steal(
+  source: Source,
+  rate: number,
+  wait: number,
+  spans: readonly Span[],
+  ledger: Ledger,
+): TailWork | undefined {
+  const { layout } = ledger;
+  for (const { lane, left } of spans) {
+    if (lane.source === source) continue;
+    // The chunk under way stays where it is, however little of it is here.
+    let first = lane.to;
+    while (first > lane.next + 1 && offers(source, first - 1)) first--;
+    if (first >= lane.to) continue;
+    const theirs = left / Math.max(1, layout.bytes(lane.next, lane.to) - lane.partial);
+    // As much as both need the same time for; one chunk too when that ends sooner than leaving it there.
+    let from = lane.to;
+    while (from > first) {
+      const mine = wait + (layout.bytes(from - 1, lane.to) * 1000) / rate;
+      const remaining = (layout.bytes(lane.next, from - 1) - lane.partial) * theirs;
+      if (mine > (from === lane.to ? left : remaining)) break;
+      from--;
+    }
+    if (from < lane.to) return { type: 'steal', victim: lane, from, to: lane.to };
+  }
+  return undefined;
+}
+
+function hedge(
+  source: Source,
+  rate: number,
+  wait: number,
+  spans: readonly Span[],
+  ledger: Ledger,
+  budget: number,
+): TailWork | undefined {
+  for (const { lane, left } of spans) {
+    if (left < LEAST_HEDGE) return undefined;
+    const chunk = lane.next;
+    if (lane.source === source || ledger.isHedged(chunk) || !offers(source, chunk)) continue;
+    const bytes = ledger.layout.bytes(chunk);
+    if (bytes > budget) continue;
+    if (wait + (bytes * 1000) / rate < left * HEDGE_GAIN) return { type: 'hedge', victim: lane, chunk };
+  }
+  return undefined;
+}
