@@ -232,6 +232,7 @@ export class Scheduler implements SchedulerApi {
     if (work.type === 'hedge') {
       const pair: Pair = { reserved: this.#ledger.layout.bytes(work.chunk), lanes: 2 };
       this.#budget -= pair.reserved;
+      this.#leavePair(work.victim);
       this.#fetch(source, work.chunk, work.chunk + 1, true, now).pair = pair;
       work.victim.pair = pair;
       return true;
@@ -350,7 +351,11 @@ export class Scheduler implements SchedulerApi {
 
   #forget(lane: Lane): void {
     this.#lanes.delete(lane.id);
-    if (lane.pair !== undefined && --lane.pair.lanes === 0) this.#budget += lane.pair.reserved;
+    this.#leavePair(lane);
+  }
+
+  #leavePair({ pair }: Lane): void {
+    if (pair !== undefined && --pair.lanes === 0) this.#budget += pair.reserved;
   }
 
   /** Bytes that came in vain. */
