@@ -76,6 +76,7 @@ export function planAnswer(
     case 'use bare LF':
     case 'send interim heads':
     case 'send raw':
+    default:
       return rangeAnswer(request, content, etag);
   }
 }
