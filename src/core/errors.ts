@@ -29,6 +29,8 @@ export const EXIT = {
   notAllowed: 7,
   internal: 70,
   interrupted: 130,
+  /** Whoever read the output has gone; what a shell shows for SIGPIPE. */
+  pipe: 141,
 } as const;
 
 export const ERRORS = {

@@ -1,0 +1,110 @@
+import { createWriteStream } from 'node:fs';
+
+import { Argument, Command, Option } from 'commander';
+
+import { type RawGetOptions, readGetRequest } from './get-request.ts';
+import { DEFAULT_PORT } from './host-and-port.ts';
+import { option, repeatableOption } from './option.ts';
+import {
+  anyText,
+  duration,
+  header,
+  hosts,
+  interval,
+  ports,
+  rate,
+  sha256,
+  wholeNumber,
+} from './option-kinds.ts';
+import { type Download, runGet } from './run-get.ts';
+
+/** Most connections to one source that can be asked for. */
+const MOST_CONNECTIONS = 64;
+
+const EXAMPLES = `
+Examples:
+  headwater get http://a.example/big.iso http://b.example/big.iso
+  headwater get https://a.example/big.iso https://b.example/big.iso -o ~/Downloads/ --sha256 9f86d0…
+  headwater get big.iso -a 192.0.2.7 -p 8080,8081,8082,8083
+  headwater get http://a.example/src.tar http://b.example/src.tar -o - | tar x
+
+With --address every host is asked on every port, so two hosts and two ports are four sources; a host with a port
+of its own, such as a.example:8080, is asked on that one alone. Sources that do not answer do no harm.
+
+Exit statuses: 0 done; 2 usage; 3 not found anywhere; 4 verification failed or the sources disagree; 5 local disk;
+6 sources lost; 7 not allowed; 130 interrupted; 141 nobody reads the output.
+`;
+
+async function loadDownload(): Promise<Download> {
+  return (await import('../client/download.ts')).download;
+}
+
+/** `headwater get`. */
+export function getCommand(load: () => Promise<Download> = loadDownload): Command {
+  return new Command('get')
+    .summary('download one file from many servers at once')
+    .description('Downloads one file from all the given servers at once, and verifies it.')
+    .usage('SOURCE... [options]\n       headwater get NAME -a HOST[,HOST...] -p PORT[,PORT...] [options]')
+    .addArgument(new Argument('[SOURCE...]', 'URLs of the same file; or its NAME, with --address'))
+    .addOption(option('-a, --address <HOST,...>', 'hosts that have NAME', hosts))
+    .addOption(option('-p, --port <PORT,...>', `ports of these hosts (default: ${DEFAULT_PORT})`, ports(1)))
+    .addOption(
+      option(
+        '-o, --output <PATH>',
+        'file or folder to write to; "-" is standard output (default: here, named like the source)',
+        anyText('a file, a folder, or "-" for standard output'),
+      ),
+    )
+    .addOption(option('--sha256 <HEX>', "the whole file's SHA-256, if known", sha256))
+    .addOption(
+      option(
+        '--manifest <URL|FILE>',
+        'chunk digests, if the sources do not offer them themselves',
+        anyText('a URL or a file'),
+      ),
+    )
+    .addOption(
+      option('-i, --interval <SECONDS>', 'time between reports where there is no terminal', interval).default(
+        1,
+      ),
+    )
+    .addOption(new Option('--json', 'print events, one JSON object a line').conflicts('quiet'))
+    .option('-q, --quiet', 'print nothing but errors')
+    .addOption(
+      option(
+        '-c, --connections <N>',
+        'most connections to one source (default: found out, at most 16)',
+        wholeNumber(1, MOST_CONNECTIONS),
+      ),
+    )
+    .addOption(option('--limit <RATE>', 'most bytes a second over all sources, such as 20M', rate))
+    .addOption(
+      option(
+        '--timeout <DURATION>',
+        'give up when no source has sent anything for this long; "never" waits for servers that are not up yet ' +
+          '(default: 1m before the first byte, never after it)',
+        duration,
+      ),
+    )
+    .addOption(
+      repeatableOption("--header <'Name: value'>", 'send this with every request; repeatable', header),
+    )
+    .addOption(option('--ca <FILE>', 'trust the authorities in this PEM file too', anyText('a PEM file')))
+    .addOption(option('--cert <FILE>', 'show this certificate (PEM) to servers', anyText('a PEM file')))
+    .addOption(option('--key <FILE>', 'the private key (PEM) of --cert', anyText('a PEM file')))
+    .option('--insecure', 'accept any certificate')
+    .option('--no-resume', 'begin anew, whatever an earlier run has left')
+    .option('--force', 'replace an output that exists, and a part file that does not fit')
+    .addOption(option('--report <FILE>', 'write the final report as JSON', anyText('a file')))
+    .helpOption('-h, --help', 'print this help')
+    .addHelpText('after', EXAMPLES)
+    .action(async (words: string[], raw: RawGetOptions) => {
+      process.exitCode = await runGet(readGetRequest(words, raw), load, {
+        stdout: process.stdout,
+        stderr: process.stderr,
+        // Writes in the thread pool: a slow reader holds up this stream and nothing else.
+        openOutput: () => createWriteStream('', { fd: 1, autoClose: false }),
+        argv: process.argv.slice(2),
+      });
+    });
+}

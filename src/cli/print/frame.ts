@@ -1,0 +1,112 @@
+import type { SourceState } from '../../client/types.ts';
+import { clock, count, percentDone, percentOf, rate, size } from './amounts.ts';
+import type { DownloadView, SourceRow } from './download-view.ts';
+import type { Paint, Style } from './paint.ts';
+import { shortReason } from './reason.ts';
+import { shortUrl } from './short-url.ts';
+
+/** Narrowest terminal that everything is laid out for, columns. */
+export const LEAST_WIDTH = 60;
+/** From here on there is room for connections and for longer words, columns. */
+const WIDE = 80;
+
+export interface FrameSettings {
+  /** Columns and rows of the terminal. */
+  readonly columns: number;
+  readonly rows: number;
+  /** Whether block characters can be shown. */
+  readonly unicode: boolean;
+  readonly paint: Paint;
+}
+
+const STATE_STYLE: Record<SourceState, Style> = {
+  probing: 'dim',
+  running: 'green',
+  waiting: 'yellow',
+  banned: 'red',
+};
+const STATE_WIDTH = 7;
+const SHARE_WIDTH = 5;
+const RATE_WIDTH = 10;
+
+/**
+ * The lines of a download as a terminal shows it now: one for each source, as many as fit, and one for the whole.
+ * No line is as wide as the terminal, so that none wraps.
+ */
+export function frame(view: DownloadView, settings: FrameSettings): string[] {
+  const width = Math.max(20, settings.columns - 1);
+  const room = Math.max(1, settings.rows - 2);
+  const rows = view.rows;
+  const shown = rows.length <= room ? rows : rows.slice(0, Math.max(0, room - 1));
+  const idWidth = String(rows.length).length;
+  const lines = shown.map((row) => sourceLine(row, view.now, width, idWidth, settings));
+  if (shown.length < rows.length) lines.push(moreLine(rows.slice(shown.length), width, settings));
+  lines.push(totalLine(view, width, settings));
+  return lines;
+}
+
+function sourceLine(
+  row: SourceRow,
+  now: number,
+  width: number,
+  idWidth: number,
+  settings: FrameSettings,
+): string {
+  const { columns, paint, unicode } = settings;
+  const lastWidth = columns >= WIDE ? 26 : 12;
+  const labelWidth = width - 2 - idWidth - 2 - 2 - STATE_WIDTH - 1 - SHARE_WIDTH - 2 - lastWidth;
+  const label = shortUrl(row.url, Math.max(1, labelWidth), unicode ? '…' : '~').padEnd(labelWidth);
+  const state = paint(STATE_STYLE[row.state], row.state.padEnd(STATE_WIDTH));
+  const share = (row.state === 'probing' ? '' : percentOf(row.share)).padStart(SHARE_WIDTH);
+  return `  ${String(row.id).padStart(idWidth)}  ${label}  ${state} ${share}  ${lastColumn(row, now, lastWidth, settings)}`;
+}
+
+/** The rate of a source that sends; of another why, and when it is asked again. */
+function lastColumn(row: SourceRow, now: number, width: number, { paint, unicode }: FrameSettings): string {
+  if (row.state === 'probing') return '';
+  if (row.state === 'running') {
+    const sends = rate(row.rate).padStart(RATE_WIDTH);
+    const connections = `${unicode ? '×' : 'x'}${row.connections}`;
+    return width >= 20 && row.connections > 0 ? `${sends}  ${paint('dim', connections)}` : sends;
+  }
+  const why = shortReason(row.code);
+  const again = row.retryAt === undefined ? '' : `again in ${clock((row.retryAt - now) / 1000)}`;
+  const both = [why, again].filter((each) => each !== '').join(', ');
+  return paint('dim', (both.length <= width ? both : again === '' ? why : again).slice(0, width));
+}
+
+function moreLine(rest: readonly SourceRow[], width: number, { unicode, paint }: FrameSettings): string {
+  const tally = (['running', 'waiting', 'banned', 'probing'] as const)
+    .map((state) => ({ state, number: rest.filter((row) => row.state === state).length }))
+    .filter(({ number }) => number > 0)
+    .map(({ state, number }) => `${number} ${state}`);
+  const together = rate(rest.reduce((sum, row) => sum + row.rate, 0));
+  const text = `  ${unicode ? '…' : '...'} ${count(rest.length, 'more', 'more')}: ${tally.join(', ')}; ${together}`;
+  return paint('dim', text.slice(0, width));
+}
+
+function totalLine(view: DownloadView, width: number, settings: FrameSettings): string {
+  const { columns, paint } = settings;
+  if (!view.started) return paint('dim', '  asking the sources'.slice(0, width));
+  const done = view.size === 0 ? 1 : view.bytes / view.size;
+  const left = view.secondsLeft === undefined ? 'waiting' : `${clock(view.secondsLeft)} left`;
+  const amounts = columns >= WIDE ? `  ${size(view.bytes).padStart(8)} of ${size(view.size)}` : '';
+  const tail = `  ${percentDone(done).padStart(5)}${amounts}  ${rate(view.rate).padStart(RATE_WIDTH)}  ${left.padEnd(12)}`;
+  const room = Math.max(4, width - 2 - tail.length);
+  return `  ${bar(done, room, settings)}${paint('bold', tail.trimEnd())}`;
+}
+
+const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+
+function bar(done: number, width: number, { unicode, paint }: FrameSettings): string {
+  const filled = Math.min(width, Math.max(0, done * width));
+  if (!unicode) {
+    const inner = width - 2;
+    const marks = Math.floor(Math.min(1, Math.max(0, done)) * inner);
+    return `[${'#'.repeat(marks)}${'-'.repeat(inner - marks)}]`;
+  }
+  const whole = Math.floor(filled);
+  const part = whole === width ? '' : (EIGHTHS[Math.floor((filled - whole) * 8)] ?? '');
+  const rest = width - whole - part.length;
+  return paint('green', '█'.repeat(whole) + part) + paint('dim', '─'.repeat(rest));
+}

@@ -1,0 +1,28 @@
+import type { NoticeEvent, SourceEvent, StartEvent, Verification } from '../../client/types.ts';
+import { count, size, spell } from './amounts.ts';
+import { oneLine } from './plain-text.ts';
+
+/** What will be checked, as the end of a sentence. */
+const WILL_VERIFY: Record<Verification, string> = {
+  chunks: 'every chunk is verified as it lands',
+  sha256: 'the whole is verified against its SHA-256',
+  none: 'no digest is known, so nothing can be verified',
+};
+
+export function startSentence(event: StartEvent, sources: number): string {
+  const { output, chunks, chunkSize, resumedBytes } = event;
+  const to = output === '-' ? 'standard output' : oneLine(output);
+  const cut = chunks > 1 ? ` in ${count(chunks, 'chunk')} of ${size(chunkSize)}` : '';
+  const resumed = resumedBytes > 0 ? `; ${size(resumedBytes)} are here already` : '';
+  return `${to}: ${size(event.size)}${cut} from ${count(sources, 'source')}${resumed}; ${WILL_VERIFY[event.verification]}`;
+}
+
+export function sourceSentence({ id, url, state, message, code, retryIn }: SourceEvent): string {
+  const why = message ?? code;
+  const again = retryIn === undefined ? '' : `, asked again in ${spell(retryIn)}`;
+  return oneLine(`source ${id} ${url}: ${state}${again}${why === undefined ? '' : `: ${why}`}`);
+}
+
+export function noticeSentence({ message }: NoticeEvent): string {
+  return `note: ${oneLine(message)}`;
+}

@@ -1,0 +1,196 @@
+import { writeFileSync } from 'node:fs';
+import type { Writable } from 'node:stream';
+
+import type { DownloadEvent, DownloadOptions, DownloadReport } from '../client/types.ts';
+import { type ErrorCode, EXIT, HeadwaterError } from '../core/errors.ts';
+import type { GetRequest } from './get-request.ts';
+import { type Interrupts, listenForInterrupts } from './interrupt.ts';
+import { size } from './print/amounts.ts';
+import { errorLine, exitStatus } from './print/error.ts';
+import { jsonPrinter } from './print/json-printer.ts';
+import { linePrinter } from './print/line-printer.ts';
+import { type Printer, type PrintStream, silentPrinter } from './print/printer.ts';
+import { REDRAW_EVERY, terminalPrinter } from './print/terminal-printer.ts';
+import { programName, resumeCommand } from './resume-command.ts';
+import { type Hide, hideSecrets } from './secrets.ts';
+
+export type Download = (
+  sources: readonly (string | URL)[],
+  options?: DownloadOptions,
+) => Promise<DownloadReport>;
+
+/** What a command needs of its process. */
+export interface Surroundings {
+  readonly stdout: PrintStream & NodeJS.EventEmitter;
+  readonly stderr: PrintStream;
+  /** Standard output as the file itself goes there. Not `stdout`: writing to that blocks the whole program. */
+  readonly openOutput: () => Writable;
+  /** The arguments as they were typed. */
+  readonly argv: readonly string[];
+}
+
+/** After these the same command goes on where it stopped. */
+const RESUMABLE: readonly ErrorCode[] = ['HW_INTERRUPTED', 'HW_SOURCES_LOST', 'HW_DISK_FULL'];
+
+/**
+ * Downloads, shows how it goes, and says how it ended.
+ *
+ * @returns the exit status
+ * @throws HeadwaterError `HW_USAGE` for a request that makes no sense where it is made
+ */
+export async function runGet(
+  request: GetRequest,
+  load: () => Promise<Download>,
+  around: Surroundings,
+): Promise<number> {
+  const toStdout = request.output === '-';
+  if (toStdout && around.stdout.isTTY === true && request.download.force !== true) {
+    throw new HeadwaterError(
+      'HW_USAGE',
+      '--output takes "-" when standard output is a pipe or a file, and it is a terminal (--force writes to it)',
+    );
+  }
+  using interrupts = listenForInterrupts();
+  const run = new Run(request, around, interrupts);
+  const [download, printer] = await Promise.all([load(), run.printer()]);
+  try {
+    const report = await download(request.sources, {
+      ...request.download,
+      ...(toStdout
+        ? { output: run.output() }
+        : request.output === undefined
+          ? {}
+          : { output: request.output }),
+      interval: run.drawsInPlace ? REDRAW_EVERY / 1000 : request.interval,
+      signal: interrupts.signal,
+      onEvent: (event) => {
+        run.note(event);
+        printer.event(event);
+      },
+    });
+    printer.close();
+    if (request.report !== undefined) writeReport(request.report, report, run.hide);
+    return EXIT.done;
+  } catch (error) {
+    return run.failed(error, printer);
+  } finally {
+    printer.close();
+    run.close();
+  }
+}
+
+/** One call of `get`: its streams, what is kept so far, and how its end is told. */
+class Run {
+  readonly #request: GetRequest;
+  readonly #around: Surroundings;
+  readonly #interrupts: Interrupts;
+  readonly #toStdout: boolean;
+  readonly hide: Hide;
+  #readerGone = false;
+  #kept = 0;
+  #size = 0;
+
+  constructor(request: GetRequest, around: Surroundings, interrupts: Interrupts) {
+    this.#request = request;
+    this.#around = around;
+    this.#interrupts = interrupts;
+    this.#toStdout = request.output === '-';
+    this.hide = hideSecrets(request.download.headers ?? {});
+    around.stdout.on('error', this.#outputFailed);
+  }
+
+  close(): void {
+    this.#around.stdout.off('error', this.#outputFailed);
+  }
+
+  /** Where progress and report go. */
+  get #stream(): PrintStream {
+    return this.#toStdout ? this.#around.stderr : this.#around.stdout;
+  }
+
+  get drawsInPlace(): boolean {
+    const dumb = process.env['TERM'] === 'dumb';
+    return this.#request.print === 'progress' && this.#stream.isTTY === true && !dumb;
+  }
+
+  async printer(): Promise<Printer> {
+    const { print, sources } = this.#request;
+    if (print === 'nothing') return silentPrinter;
+    if (print === 'json') return jsonPrinter(this.#stream, this.hide);
+    if (!this.drawsInPlace) return linePrinter(this.#stream, sources.length, this.hide);
+    const { openScreen } = await import('./print/screen.ts');
+    return terminalPrinter(this.#stream, openScreen(this.#stream), sources, this.hide, () =>
+      performance.now(),
+    );
+  }
+
+  output(): Writable {
+    const output = this.#around.openOutput();
+    output.on('error', this.#outputFailed);
+    return output;
+  }
+
+  note(event: DownloadEvent): void {
+    if (event.event === 'start') this.#kept = event.resumedBytes;
+    if (event.event === 'progress') this.#kept = event.bytes;
+    if (event.event === 'start' || event.event === 'progress') this.#size = event.size;
+  }
+
+  /** Tells how it ended, and gives the exit status. */
+  failed(error: unknown, printer: Printer): number {
+    printer.failed(error);
+    if (this.#readerGone) return EXIT.pipe;
+    const interrupted = this.#interrupts.signal.aborted;
+    const told = interrupted ? this.#stopped(error) : error;
+    this.#say(errorLine(told));
+    const code = told instanceof HeadwaterError ? told.code : 'HW_INTERNAL';
+    if (RESUMABLE.includes(code) && this.#kept > 0 && !this.#toStdout) this.#sayHowToGoOn();
+    return exitStatus(told);
+  }
+
+  #stopped(cause: unknown): HeadwaterError {
+    const kept =
+      this.#toStdout || this.#kept === 0
+        ? 'nothing is kept'
+        : `${size(this.#kept)} of ${size(this.#size)} are kept`;
+    return new HeadwaterError('HW_INTERRUPTED', `stopped; ${kept}`, { cause });
+  }
+
+  /** A terminal has seen what was typed; a log shall not keep the secrets in it. */
+  #sayHowToGoOn(): void {
+    const { argv, stderr } = this.#around;
+    const name = programName(process.argv[1] ?? 'headwater', process.env['PATH'] ?? '', process.cwd());
+    const command = resumeCommand(name, argv);
+    const shown = stderr.isTTY === true ? command : this.hide(command);
+    const note = shown === command ? '' : '\n(what is shown as *** here was left out)';
+    stderr.write(`go on with: ${shown}${note}\n`);
+  }
+
+  #say(line: string): void {
+    this.#around.stderr.write(`${this.hide(line)}\n`);
+  }
+
+  /** Nobody reads what we print or send any more: nothing more to do, and nobody to tell. */
+  readonly #outputFailed = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== 'EPIPE') return;
+    this.#readerGone = true;
+    this.#interrupts.stop(new HeadwaterError('HW_INTERRUPTED', 'nobody reads the output any more'));
+  };
+}
+
+function writeReport(path: string, report: DownloadReport, hide: Hide): void {
+  const text = JSON.stringify(
+    report,
+    (_, each: unknown) => (typeof each === 'string' ? hide(each) : each),
+    2,
+  );
+  try {
+    writeFileSync(path, `${text}\n`);
+  } catch (cause) {
+    throw new HeadwaterError(
+      'HW_DISK',
+      `the file is complete, but its report cannot be written to ${path}: ${cause instanceof Error ? cause.message : ''}`,
+      { cause },
+    );
+  }
+}
