@@ -31,7 +31,10 @@ export function repeatableOption<T>(flags: string, description: string, kind: Ki
 function read<T>(made: ValueOption, kind: Kind<T>, text: string): T {
   const value = kind.read(text);
   if (value !== undefined) return value;
-  throw new HeadwaterError('HW_USAGE', `${spelled(made)} takes ${kind.takes}; not "${kind.show?.(text) ?? text}"`);
+  throw new HeadwaterError(
+    'HW_USAGE',
+    `${spelled(made)} takes ${kind.takes}; not "${kind.show?.(text) ?? text}"`,
+  );
 }
 
 function spelled(made: Option): string {

@@ -96,17 +96,11 @@ function totalLine(view: DownloadView, width: number, settings: FrameSettings): 
   return `  ${bar(done, room, settings)}${paint('bold', tail.trimEnd())}`;
 }
 
-const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
-
+/** A heavy line for what is here, a light one for what is missing; `#` and `-` where there are no such characters. */
 function bar(done: number, width: number, { unicode, paint }: FrameSettings): string {
-  const filled = Math.min(width, Math.max(0, done * width));
-  if (!unicode) {
-    const inner = width - 2;
-    const marks = Math.floor(Math.min(1, Math.max(0, done)) * inner);
-    return `[${'#'.repeat(marks)}${'-'.repeat(inner - marks)}]`;
-  }
-  const whole = Math.floor(filled);
-  const part = whole === width ? '' : (EIGHTHS[Math.floor((filled - whole) * 8)] ?? '');
-  const rest = width - whole - part.length;
-  return paint('green', '█'.repeat(whole) + part) + paint('dim', '─'.repeat(rest));
+  const halves = Math.floor(Math.min(1, Math.max(0, done)) * width * 2);
+  const whole = Math.floor(halves / 2);
+  if (!unicode) return '#'.repeat(whole) + '-'.repeat(width - whole);
+  const here = '━'.repeat(whole) + (halves % 2 === 1 ? '╸' : '');
+  return paint('green', here) + paint('dim', '─'.repeat(width - here.length));
 }

@@ -10,7 +10,10 @@ const VERIFIED: Record<Verification, string> = {
   none: 'Nothing was verified: no digest was known.',
 };
 
+/** Widest a source is shown, columns. */
 const SOURCE_WIDTH = 44;
+/** Below this the columns stand closer together. */
+const NARROW = 72;
 
 /** Who sent what, in words and one table; no line is longer than `columns` where that can be helped. */
 export function reportText(report: DownloadReport, columns: number, paint: Paint): string {
@@ -28,7 +31,7 @@ export function reportText(report: DownloadReport, columns: number, paint: Paint
   return lines.join('\n').trimEnd();
 }
 
-const HEADINGS = ['source', 'sent', 'share', 'rate', 'conns', 'failures'] as const;
+const HEADINGS = ['source', 'sent', 'share', 'rate', 'conns', 'fails'] as const;
 
 function sourceTable(sources: readonly SourceReport[], columns: number, paint: Paint): string[] {
   const idWidth = String(sources.length).length;
@@ -41,10 +44,11 @@ function sourceTable(sources: readonly SourceReport[], columns: number, paint: P
   ]);
   const [first, ...others] = HEADINGS;
   const widths = others.map((name, at) => Math.max(name.length, ...cells.map((row) => row[at]?.length ?? 0)));
-  const numbers = widths.reduce((sum, width) => sum + width + 2, 0);
-  const labelWidth = Math.max(16, Math.min(SOURCE_WIDTH, columns - 1 - numbers - idWidth - 4));
+  const gap = ' '.repeat(columns < NARROW ? 1 : 2);
+  const numbers = widths.reduce((sum, width) => sum + width + gap.length, 0);
+  const labelWidth = Math.max(10, Math.min(SOURCE_WIDTH, columns - 1 - numbers - idWidth - 4));
   const line = (label: string, row: readonly string[]): string =>
-    `${label.padEnd(labelWidth + idWidth + 4)}${row.map((cell, at) => `  ${cell.padStart(widths[at] ?? 0)}`).join('')}`;
+    `${label.padEnd(labelWidth + idWidth + 4)}${row.map((cell, at) => `${gap}${cell.padStart(widths[at] ?? 0)}`).join('')}`;
   const table = [paint('dim', line(`  ${first}`, others))];
   for (const [at, source] of sources.entries()) {
     const label = `  ${String(source.id).padStart(idWidth)}  ${shortUrl(source.url, labelWidth)}`;
