@@ -15,3 +15,21 @@ export type {
   Verification,
 } from './client/types.ts';
 export { parseManifest, type Manifest } from './core/manifest.ts';
+export { serve } from './file-server/serve.ts';
+export { readManifest, type ReadManifestOptions } from './file-server/read-manifest.ts';
+export type {
+  ControlOptions,
+  EndEvent,
+  FaultEvent,
+  ReadyEvent,
+  ServeEvent,
+  ServeOptions,
+  ServerHandle,
+  ServerState,
+  ServerStatus,
+  Serving,
+  StateEvent,
+  StatusEvent,
+} from './file-server/serve-types.ts';
+export type { HashingState } from './file-server/digests/digest-service.ts';
+export type { Log } from './file-server/log.ts';

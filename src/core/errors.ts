@@ -167,6 +167,12 @@ export const ERRORS = {
   },
   HW_METHOD: { meaning: 'The method is not offered here.', remedy: 'fix', http: 405, exit: 2 },
   HW_RANGE: { meaning: 'The range asked for lies outside the file.', remedy: 'fix', http: 416, exit: 2 },
+  HW_PRECONDITION: {
+    meaning: 'The file is not in the state that the request makes its condition.',
+    remedy: 'fix',
+    http: 412,
+    exit: 2,
+  },
   HW_LISTEN: { meaning: 'An address or port cannot be listened on.', remedy: 'fix', http: 500, exit: 2 },
   HW_INTERNAL: { meaning: 'A defect of this program.', remedy: 'give-up', http: 500, exit: 70 },
 } as const satisfies Record<string, Row>;

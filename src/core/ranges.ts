@@ -47,7 +47,9 @@ export function parseRange(header: string, size: number): ByteRange | 'unsatisfi
   if (first === '') {
     if (last === '') return undefined;
     const length = Number(last);
-    if (length === 0 || size === 0) return 'unsatisfiable';
+    if (length === 0) return 'unsatisfiable';
+    // The last bytes of an empty file are all of it, which no Content-Range can say.
+    if (size === 0) return undefined;
     return { start: Math.max(0, size - length), end: size };
   }
   const start = Number(first);

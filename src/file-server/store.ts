@@ -1,0 +1,63 @@
+/** What a server needs to know of the place its files come from: a folder now, chunks by digest another time. */
+
+/** What is known of a file's bytes once they were read through. */
+export interface FileDigests {
+  /** Digest of the whole, lower-case hex. */
+  readonly sha256: string;
+  /** The manifest's canonical text. */
+  readonly manifestText: string;
+  /** Digest of that text, lower-case hex. */
+  readonly manifestSha256: string;
+}
+
+/** A file that was opened for one request. Whoever opened it closes it. */
+export interface OpenedFile {
+  /** The name it was asked for by. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Milliseconds since 1970. */
+  readonly modified: number;
+  /** Undefined until they were found out. */
+  readonly digests: FileDigests | undefined;
+  /** Finds them out before anything that nobody waits for; undefined when the file changed or cannot be read. */
+  findDigests(): Promise<FileDigests | undefined>;
+  /** Seconds that `findDigests` is likely to take from now. */
+  readonly digestsIn: number;
+  /** Reads bytes at `position` into the front of `block`: `callback(error, bytes)`; 0 bytes past the end. */
+  read(
+    block: Buffer,
+    length: number,
+    position: number,
+    callback: (error: Error | null, bytes: number) => void,
+  ): void;
+  /**
+   * Whether the file is still the one that was opened. Asked after a read and before its bytes are sent, so that
+   * bytes of a changed file never leave. False starts finding out its new digests.
+   */
+  unchanged(): boolean;
+  close(): void;
+}
+
+export interface ListedFile {
+  readonly name: string;
+  readonly size: number;
+  /** Digest of the whole, where it is known. */
+  readonly sha256?: string;
+}
+
+export interface Listing {
+  readonly files: readonly ListedFile[];
+  /** More files are served than are listed. */
+  readonly truncated: boolean;
+}
+
+export interface Store {
+  /**
+   * Undefined when nothing is served by that name, whatever the reason.
+   *
+   * @throws HeadwaterError `HW_UNAVAILABLE` (no file descriptors left), `HW_DISK`
+   */
+  open(name: string): Promise<OpenedFile | undefined>;
+  list(): Promise<Listing>;
+}
