@@ -4,6 +4,7 @@ import { Argument, Command, Option } from 'commander';
 
 import { type RawGetOptions, readGetRequest } from './get-request.ts';
 import { DEFAULT_PORT } from './host-and-port.ts';
+import { listenForInterrupts } from './interrupt.ts';
 import { option, repeatableOption } from './option.ts';
 import {
   anyText,
@@ -99,11 +100,14 @@ export function getCommand(load: () => Promise<Download> = loadDownload): Comman
     .helpOption('-h, --help', 'print this help')
     .addHelpText('after', EXAMPLES)
     .action(async (words: string[], raw: RawGetOptions) => {
-      process.exitCode = await runGet(readGetRequest(words, raw), load, {
+      const request = readGetRequest(words, raw);
+      using interrupts = listenForInterrupts();
+      process.exitCode = await runGet(request, load, {
         stdout: process.stdout,
         stderr: process.stderr,
         // Writes in the thread pool: a slow reader holds up this stream and nothing else.
         openOutput: () => createWriteStream('', { fd: 1, autoClose: false }),
+        interrupts,
         argv: process.argv.slice(2),
       });
     });

@@ -4,7 +4,7 @@ import type { Writable } from 'node:stream';
 import type { DownloadEvent, DownloadOptions, DownloadReport } from '../client/types.ts';
 import { type ErrorCode, EXIT, HeadwaterError } from '../core/errors.ts';
 import type { GetRequest } from './get-request.ts';
-import { type Interrupts, listenForInterrupts } from './interrupt.ts';
+import type { Interrupts } from './interrupt.ts';
 import { size } from './print/amounts.ts';
 import { errorLine, exitStatus } from './print/error.ts';
 import { jsonPrinter } from './print/json-printer.ts';
@@ -25,6 +25,7 @@ export interface Surroundings {
   readonly stderr: PrintStream;
   /** Standard output as the file itself goes there. Not `stdout`: writing to that blocks the whole program. */
   readonly openOutput: () => Writable;
+  readonly interrupts: Interrupts;
   /** The arguments as they were typed. */
   readonly argv: readonly string[];
 }
@@ -50,8 +51,7 @@ export async function runGet(
       '--output takes "-" when standard output is a pipe or a file, and it is a terminal (--force writes to it)',
     );
   }
-  using interrupts = listenForInterrupts();
-  const run = new Run(request, around, interrupts);
+  const run = new Run(request, around);
   const [download, printer] = await Promise.all([load(), run.printer()]);
   try {
     const report = await download(request.sources, {
@@ -62,7 +62,7 @@ export async function runGet(
           ? {}
           : { output: request.output }),
       interval: run.drawsInPlace ? REDRAW_EVERY / 1000 : request.interval,
-      signal: interrupts.signal,
+      signal: around.interrupts.signal,
       onEvent: (event) => {
         run.note(event);
         printer.event(event);
@@ -83,17 +83,15 @@ export async function runGet(
 class Run {
   readonly #request: GetRequest;
   readonly #around: Surroundings;
-  readonly #interrupts: Interrupts;
   readonly #toStdout: boolean;
   readonly hide: Hide;
   #readerGone = false;
   #kept = 0;
   #size = 0;
 
-  constructor(request: GetRequest, around: Surroundings, interrupts: Interrupts) {
+  constructor(request: GetRequest, around: Surroundings) {
     this.#request = request;
     this.#around = around;
-    this.#interrupts = interrupts;
     this.#toStdout = request.output === '-';
     this.hide = hideSecrets(request.download.headers ?? {});
     around.stdout.on('error', this.#outputFailed);
@@ -140,7 +138,7 @@ class Run {
   failed(error: unknown, printer: Printer): number {
     printer.failed(error);
     if (this.#readerGone) return EXIT.pipe;
-    const interrupted = this.#interrupts.signal.aborted;
+    const interrupted = this.#around.interrupts.signal.aborted;
     const told = interrupted ? this.#stopped(error) : error;
     this.#say(errorLine(told));
     const code = told instanceof HeadwaterError ? told.code : 'HW_INTERNAL';
@@ -160,10 +158,10 @@ class Run {
   #sayHowToGoOn(): void {
     const { argv, stderr } = this.#around;
     const name = programName(process.argv[1] ?? 'headwater', process.env['PATH'] ?? '', process.cwd());
-    const command = resumeCommand(name, argv);
-    const shown = stderr.isTTY === true ? command : this.hide(command);
-    const note = shown === command ? '' : '\n(what is shown as *** here was left out)';
-    stderr.write(`go on with: ${shown}${note}\n`);
+    const shown = stderr.isTTY === true ? argv : argv.map(this.hide);
+    const whole = shown.every((each, at) => each === argv[at]);
+    const note = whole ? '' : '\n(what is shown as *** here was left out)';
+    stderr.write(`go on with: ${resumeCommand(name, shown)}${note}\n`);
   }
 
   #say(line: string): void {
@@ -174,7 +172,7 @@ class Run {
   readonly #outputFailed = (error: NodeJS.ErrnoException): void => {
     if (error.code !== 'EPIPE') return;
     this.#readerGone = true;
-    this.#interrupts.stop(new HeadwaterError('HW_INTERRUPTED', 'nobody reads the output any more'));
+    this.#around.interrupts.stop(new HeadwaterError('HW_INTERRUPTED', 'nobody reads the output any more'));
   };
 }
 
