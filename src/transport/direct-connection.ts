@@ -18,6 +18,8 @@ interface Exchange {
   reused: boolean;
 }
 
+const NOTHING = new Uint8Array(0);
+
 /** A `Connection` straight over TCP or TLS. */
 export class DirectConnection implements Connection {
   opened = 0;
@@ -27,7 +29,7 @@ export class DirectConnection implements Connection {
   #exchange: Exchange | undefined;
   #paused = false;
   /** Body bytes that came with a head or while nobody took them; always before anything still on the wire. */
-  #kept: Uint8Array = new Uint8Array(0);
+  #kept: Uint8Array = NOTHING;
   /** The server has closed after the bytes in `#kept`. */
   #closed = false;
   /** Bytes are being handed over: a `resume` from within must not hand over the next ones before these. */
@@ -152,10 +154,11 @@ export class DirectConnection implements Connection {
     this.#guard(exchange, () => exchange.answer.feed(input));
     if (this.#exchange !== exchange) return;
     const rest = bytes.subarray(input.at);
-    if (exchange.answer.done) {
-      if (rest.length > 0) this.#hangUp();
-      this.#finish(exchange);
-    } else this.#kept = lent && rest.length > 0 ? rest.slice() : rest;
+    const { done } = exchange.answer;
+    this.#kept = done || rest.length === 0 ? NOTHING : lent ? rest.slice() : rest;
+    if (!done) return;
+    if (rest.length > 0) this.#hangUp();
+    this.#finish(exchange);
   }
 
   #goOn(exchange: Exchange): void {
@@ -217,7 +220,7 @@ export class DirectConnection implements Connection {
   #hangUp(): void {
     this.#wire?.destroy();
     this.#wire = undefined;
-    this.#kept = new Uint8Array(0);
+    this.#kept = NOTHING;
     this.#closed = false;
   }
 

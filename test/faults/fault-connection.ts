@@ -123,8 +123,8 @@ class FaultConnection {
     else if (does === 'fall silent' && misbehaviour.after === undefined) await this.#silence();
     else if (does === 'send raw') {
       await this.#write(Buffer.from(misbehaviour.bytes));
-      if (misbehaviour.then === 'close') this.#socket.end();
-      if (misbehaviour.then === 'reset') reset(this.#socket);
+      if (misbehaviour.ending === 'close') this.#socket.end();
+      if (misbehaviour.ending === 'reset') reset(this.#socket);
     } else return false;
     return true;
   }

@@ -88,7 +88,7 @@ export type Misbehaviour = Pace &
     | {
         readonly does: 'send raw';
         readonly bytes: Uint8Array | string;
-        readonly then: 'stay' | 'close' | 'reset';
+        readonly ending: 'stay' | 'close' | 'reset';
       }
   );
 

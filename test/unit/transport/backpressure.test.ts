@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+import type { Connection, Receiver, Request, ResponseHead } from '../../../src/transport/connection.ts';
+import { openConnection } from '../../../src/transport/open-connection.ts';
+import { defaultTransportSettings } from '../../../src/transport/settings.ts';
+import { FaultServer, type Misbehaviour, madeUpContent } from '../../faults/fault-server.ts';
+import { SELF_SIGNED } from './self-signed.ts';
+
+const SIZE = 5_000_000;
+const content = madeUpContent(11, SIZE);
+
+/**
+ * Lends the same few buffers over and over: what is received is copied, then the memory is filled with a mark, so that
+ * anything written to it later, or read from it too early, shows.
+ */
+class FewBuffers implements Receiver {
+  starved = 0;
+  readonly #connection: Connection;
+  readonly #free: Uint8Array[];
+  readonly #taken: Uint8Array[] = [];
+  #lent: Uint8Array | undefined;
+  #returned: Uint8Array[] = [];
+
+  constructor(connection: Connection, count: number, size: number) {
+    this.#connection = connection;
+    this.#free = Array.from({ length: count }, () => new Uint8Array(size));
+  }
+
+  get body(): Buffer {
+    return Buffer.concat(this.#taken);
+  }
+
+  head(head: ResponseHead): void {
+    assert.ok(head.status < 300);
+  }
+
+  buffer(): Uint8Array | undefined {
+    this.#lent = this.#free.pop();
+    if (this.#lent === undefined) this.starved++;
+    return this.#lent;
+  }
+
+  received(length: number): void {
+    const lent = this.#lent;
+    assert.ok(lent !== undefined && length <= lent.length);
+    this.#lent = undefined;
+    this.#taken.push(lent.slice(0, length));
+    lent.fill(0xee);
+    // The memory comes back later, as it does from a disk.
+    if (this.#returned.push(lent) === 1) void this.#giveBack();
+  }
+
+  async #giveBack(): Promise<void> {
+    await nextTurn();
+    await nextTurn();
+    for (const buffer of this.#returned) {
+      assert.ok(
+        buffer.every((byte) => byte === 0xee),
+        'nothing was read into memory that was given back',
+      );
+    }
+    this.#free.push(...this.#returned);
+    this.#returned = [];
+    this.#connection.resume();
+  }
+}
+
+async function readWith(
+  misbehaviour: Misbehaviour,
+  use: (connection: Connection, request: Request) => Promise<void>,
+  secure = false,
+): Promise<void> {
+  const tls = secure ? { tls: SELF_SIGNED } : {};
+  await using server = await FaultServer.start({ content, script: misbehaviour, ...tls });
+  const settings = { ...defaultTransportSettings, tls: { ca: SELF_SIGNED.cert } };
+  const connection = openConnection(server.url, settings);
+  try {
+    await use(connection, { method: 'GET', url: server.url, headers: {} });
+  } finally {
+    connection.close();
+  }
+}
+
+const ways: Record<string, Misbehaviour> = {
+  'of a known length': { does: 'answer' },
+  'in chunks': { does: 'chunk', size: 10_007 },
+  'that ends by closing': { does: 'end by closing' },
+};
+
+for (const secure of [false, true]) {
+  describe(secure ? 'backpressure over TLS' : 'backpressure', () => {
+    for (const [what, misbehaviour] of Object.entries(ways)) {
+      it(`delivers a body ${what} exactly when buffers run out again and again`, async () => {
+        await readWith(
+          misbehaviour,
+          async (connection, request) => {
+            for (const [count, size] of [
+              [1, 100_000],
+              [3, 9_999],
+            ] as const) {
+              const receiver = new FewBuffers(connection, count, size);
+              await connection.send(request, receiver);
+              assert.ok(receiver.body.equals(content.read(0, SIZE)));
+              assert.ok(receiver.starved > 10, 'buffers did run out');
+            }
+          },
+          secure,
+        );
+      });
+
+      it(`delivers a body ${what} exactly when it is paused and resumed at any time`, async () => {
+        await readWith(
+          misbehaviour,
+          async (connection, request) => {
+            const receiver = new FewBuffers(connection, 4, 50_000);
+            const running = new Set(['send']);
+            const sent = connection.send(request, receiver).finally(() => running.clear());
+            connection.pause();
+            for (let i = 0; running.size > 0; i++) {
+              if (i % 3 === 0) connection.pause();
+              else connection.resume();
+              await nextTurn();
+            }
+            await sent;
+            assert.ok(receiver.body.equals(content.read(0, SIZE)));
+          },
+          secure,
+        );
+      });
+    }
+  });
+}
+
+describe('a paused connection', () => {
+  it('takes nothing until it is resumed, and then everything', async () => {
+    await readWith({ does: 'answer' }, async (connection, request) => {
+      const receiver = new FewBuffers(connection, 4, 1000);
+      let takenWhilePaused = 0;
+      const received = receiver.received.bind(receiver);
+      let paused = false;
+      receiver.received = (length) => {
+        if (paused) takenWhilePaused += length;
+        received(length);
+        if (!paused && receiver.body.length > 100_000 && receiver.body.length < 110_000) {
+          paused = true;
+          connection.pause();
+        }
+      };
+      // The receiver's own resume, when its memory comes back, ends the pause as well.
+      await connection.send(request, receiver);
+      assert.equal(paused, true);
+      assert.ok(takenWhilePaused > 0);
+      assert.ok(receiver.body.equals(content.read(0, SIZE)));
+    });
+  });
+});

@@ -1,0 +1,404 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { describe, it } from 'node:test';
+
+import { HeadwaterError } from '../../../src/core/errors.ts';
+import type { Connection, Request } from '../../../src/transport/connection.ts';
+import { openConnection } from '../../../src/transport/open-connection.ts';
+import { defaultTransportSettings } from '../../../src/transport/settings.ts';
+import {
+  FaultServer,
+  type Misbehaviour,
+  type Script,
+  first,
+  madeUpContent,
+  refusingUrl,
+} from '../../faults/fault-server.ts';
+import { Collector } from './collector.ts';
+
+const SIZE = 3_000_000;
+const content = madeUpContent(7, SIZE);
+
+function get(url: URL, from = 0, to = SIZE, headers: Record<string, string> = {}): Request {
+  return { method: 'GET', url, headers: { Range: `bytes=${from}-${to - 1}`, ...headers } };
+}
+
+/** A server and a connection to it, both closed afterwards. */
+async function withServer(
+  script: Script,
+  use: (server: FaultServer, connection: Connection) => Promise<void>,
+): Promise<void> {
+  await using server = await FaultServer.start({ content, script });
+  const connection = openConnection(server.url, defaultTransportSettings);
+  try {
+    await use(server, connection);
+  } finally {
+    connection.close();
+  }
+}
+
+async function failure(promise: Promise<unknown>): Promise<HeadwaterError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof HeadwaterError, `expected a HeadwaterError, got ${String(error)}`);
+  return error;
+}
+
+describe('a direct connection', () => {
+  it('brings the bytes of many ranges over one socket', async () => {
+    await withServer({ does: 'answer' }, async (server, connection) => {
+      for (const [from, to] of [
+        [0, 1],
+        [5, 5000],
+        [100_000, 2_900_001],
+        [SIZE - 1, SIZE],
+      ] as const) {
+        const collector = new Collector(300_000);
+        await connection.send(get(server.url, from, to), collector);
+        assert.equal(collector.status, 206);
+        assert.equal(collector.arrived?.headers.get('content-range'), `bytes ${from}-${to - 1}/${SIZE}`);
+        assert.ok(collector.body.equals(content.read(from, to)));
+      }
+      assert.equal(connection.opened, 1);
+      assert.equal(server.counters.connections, 1);
+    });
+  });
+
+  it('answers HEAD and empty bodies and goes on with the next request', async () => {
+    await withServer({ does: 'answer' }, async (server, connection) => {
+      const head = new Collector();
+      await connection.send({ method: 'HEAD', url: server.url, headers: {} }, head);
+      assert.equal(head.arrived?.headers.get('content-length'), String(SIZE));
+      assert.equal(head.body.length, 0);
+      const outside = new Collector();
+      await connection.send(get(server.url, SIZE, SIZE + 5), outside);
+      assert.equal(outside.status, 416);
+      await connection.send(get(server.url, 0, 10), new Collector());
+      assert.equal(connection.opened, 1);
+    });
+  });
+
+  it('sends a body with POST', async () => {
+    await withServer({ does: 'send', status: 201, body: 'made' }, async (server, connection) => {
+      const collector = new Collector();
+      const body = Buffer.from('{"a":1}');
+      await connection.send({ method: 'POST', url: server.url, headers: { Accept: '*/*' }, body }, collector);
+      assert.equal(collector.status, 201);
+      assert.equal(collector.body.toString(), 'made');
+      assert.deepEqual(Buffer.from(server.counters.seen[0]?.body ?? []), body);
+    });
+  });
+
+  const understood: Record<string, Misbehaviour> = {
+    'with bare LF': { does: 'use bare LF' },
+    'with interim heads before it': { does: 'send interim heads', statuses: [100, 103, 102] },
+    'in chunks': { does: 'chunk', size: 70_001 },
+    'in tiny chunks with extensions and trailers': { does: 'chunk', size: 97, adorned: true },
+    'that ends by closing': { does: 'end by closing' },
+    'with Connection: close': { does: 'answer', closing: true },
+    'whose head drips': { does: 'drip the head', every: 0 },
+  };
+  for (const [what, misbehaviour] of Object.entries(understood)) {
+    it(`understands an answer ${what}`, async () => {
+      await withServer(misbehaviour, async (server, connection) => {
+        for (let round = 1; round <= 2; round++) {
+          const collector = new Collector(50_000);
+          await connection.send(get(server.url, 1000, 500_000), collector);
+          assert.ok(collector.body.equals(content.read(1000, 500_000)));
+        }
+        const closing = misbehaviour.closing === true || misbehaviour.does === 'end by closing';
+        assert.equal(connection.opened, closing ? 2 : 1);
+      });
+    });
+  }
+
+  it('keeps a finished answer and drops the connection when more bytes follow', async () => {
+    await withServer({ does: 'send too much', extra: 5 }, async (server, connection) => {
+      for (let round = 1; round <= 3; round++) {
+        const collector = new Collector();
+        await connection.send(get(server.url, 0, 1000), collector);
+        assert.ok(collector.body.equals(content.read(0, 1000)));
+      }
+      assert.equal(connection.opened, 3);
+    });
+  });
+});
+
+describe('a direct connection that fails', () => {
+  const failures: Record<string, [Misbehaviour, 'HW_CONNECT' | 'HW_PROTOCOL', RegExp]> = {
+    'reset at once': [{ does: 'reset at once' }, 'HW_CONNECT', /reset the connection|closed the connection/],
+    'reset instead of an answer': [{ does: 'reset on request' }, 'HW_CONNECT', /reset the connection/],
+    'closed instead of an answer': [{ does: 'close on request' }, 'HW_CONNECT', /without an answer/],
+    'reset within the body': [{ does: 'reset', after: 4000 }, 'HW_CONNECT', /reset the connection/],
+    'closed within the body': [
+      { does: 'close early', after: 4000 },
+      'HW_CONNECT',
+      /closed the connection 6000 bytes early/,
+    ],
+    'closed within chunks': [
+      {
+        does: 'send raw',
+        bytes: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab',
+        ending: 'close',
+      },
+      'HW_CONNECT',
+      /before the last chunk/,
+    ],
+    'closed within the head': [
+      { does: 'send raw', bytes: 'HTTP/1.1 200', ending: 'close' },
+      'HW_CONNECT',
+      /within the head/,
+    ],
+    'no HTTP': [
+      { does: 'send a status line', line: 'I am no web server' },
+      'HW_PROTOCOL',
+      /status line is "I am no web server"/,
+    ],
+    'a head without end': [{ does: 'never end the head' }, 'HW_PROTOCOL', /head is longer than 65536 bytes/],
+    'a broken chunk': [
+      {
+        does: 'send raw',
+        bytes: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello\r\n',
+        ending: 'stay',
+      },
+      'HW_PROTOCOL',
+      /a chunk begins with "hello"/,
+    ],
+  };
+  for (const [what, [misbehaviour, code, message]] of Object.entries(failures)) {
+    it(`says so when there is: ${what}`, async () => {
+      await withServer(first(1, misbehaviour), async (server, connection) => {
+        if (misbehaviour.does === 'reset at once') server.behave(misbehaviour);
+        const error = await failure(connection.send(get(server.url, 0, 10_000), new Collector()));
+        assert.equal(error.code, code);
+        assert.match(error.message, message);
+        assert.equal(error.details['url'], server.url.href);
+
+        server.behave({ does: 'answer' });
+        const collector = new Collector();
+        await connection.send(get(server.url, 0, 10_000), collector);
+        assert.ok(collector.body.equals(content.read(0, 10_000)), 'the next request opens it again');
+        assert.equal(connection.opened, 2);
+      });
+    });
+  }
+
+  it('says that a port is closed', async () => {
+    const url = await refusingUrl();
+    const error = await failure(
+      openConnection(url, defaultTransportSettings).send(get(url), new Collector()),
+    );
+    assert.equal(error.code, 'HW_CONNECT');
+    assert.equal(error.message, `${url.host} refuses connections: nothing listens on that port.`);
+    assert.equal(error.details['reason'], 'ECONNREFUSED');
+    assert.ok(error.cause instanceof Error);
+  });
+
+  it('says that a port is closed on every address of a name', async () => {
+    const url = await refusingUrl();
+    url.hostname = 'localhost';
+    const error = await failure(
+      openConnection(url, defaultTransportSettings).send(get(url), new Collector()),
+    );
+    assert.equal(error.message, `${url.host} refuses connections: nothing listens on that port.`);
+  });
+
+  it('says that a name is unknown', async () => {
+    const url = new URL('http://no-such-host.invalid/file');
+    const error = await failure(
+      openConnection(url, defaultTransportSettings).send(get(url), new Collector()),
+    );
+    assert.equal(error.code, 'HW_CONNECT');
+    assert.match(error.message, /^no-such-host\.invalid (is not known|cannot be looked up)/);
+  });
+
+  it('gives up when the server does not take the connection in time', async () => {
+    // A listening socket with a full queue lets further connects wait, as a host that drops packets does; a TLS server
+    // that says nothing is the same to the one who waits.
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const url = new URL(`https://127.0.0.1:${(server.address() as AddressInfo).port}/file`);
+    try {
+      const connection = openConnection(url, { ...defaultTransportSettings, connectTimeout: 50 });
+      const error = await failure(connection.send(get(url), new Collector()));
+      assert.equal(error.code, 'HW_CONNECT');
+      assert.equal(error.message, `${url.host} did not answer within 0.05 s.`);
+    } finally {
+      server.close();
+    }
+  });
+});
+
+describe('a connection that was idle', () => {
+  it('is opened again when the server had closed it', async () => {
+    await withServer({ does: 'answer' }, async (server, connection) => {
+      await connection.send(get(server.url, 0, 10), new Collector());
+      await server.leave();
+      await server.comeBack();
+      const collector = new Collector();
+      await connection.send(get(server.url, 10, 20), collector);
+      assert.ok(collector.body.equals(content.read(10, 20)));
+      assert.equal(connection.opened, 2);
+    });
+  });
+
+  for (const does of ['reset on request', 'close on request'] as const) {
+    it(`sends a request once more when the old socket fails on it (${does})`, async () => {
+      const script: Script = (request) => ({ does: request.onConnection === 2 ? does : 'answer' });
+      await withServer(script, async (server, connection) => {
+        await connection.send(get(server.url, 0, 10), new Collector());
+        const collector = new Collector();
+        await connection.send(get(server.url, 10, 20), collector);
+        assert.ok(collector.body.equals(content.read(10, 20)));
+        assert.deepEqual(
+          server.counters.seen.map((request) => request.connection),
+          [1, 1, 2],
+        );
+      });
+    });
+  }
+
+  it('sends a request no third time', async () => {
+    const script: Script = (request) => ({ does: request.number === 1 ? 'answer' : 'close on request' });
+    await withServer(script, async (server, connection) => {
+      await connection.send(get(server.url, 0, 10), new Collector());
+      const error = await failure(connection.send(get(server.url, 10, 20), new Collector()));
+      assert.equal(error.code, 'HW_CONNECT');
+      assert.equal(server.counters.requests, 3);
+    });
+  });
+
+  it('does not send a POST twice', async () => {
+    const script: Script = (request) => ({ does: request.number === 2 ? 'close on request' : 'answer' });
+    await withServer(script, async (server, connection) => {
+      await connection.send(get(server.url, 0, 10), new Collector());
+      const post: Request = { method: 'POST', url: server.url, headers: {}, body: Buffer.from('x') };
+      const error = await failure(connection.send(post, new Collector()));
+      assert.equal(error.code, 'HW_CONNECT');
+      assert.equal(server.counters.requests, 2);
+    });
+  });
+});
+
+describe('what a receiver throws', () => {
+  for (const where of ['head', 'buffer', 'received'] as const) {
+    it(`in ${where} ends the request with the same error, and the connection can be used again`, async () => {
+      await withServer({ does: 'answer' }, async (server, connection) => {
+        const thrown = new HeadwaterError('HW_NO_RANGES', 'not what was asked');
+        const collector = new Collector();
+        collector[where] = () => {
+          throw thrown;
+        };
+        assert.equal(await failure(connection.send(get(server.url), collector)), thrown);
+        const next = new Collector();
+        await connection.send(get(server.url, 0, 10), next);
+        assert.ok(next.body.equals(content.read(0, 10)));
+        assert.equal(connection.opened, 2);
+      });
+    });
+  }
+});
+
+describe('closing', () => {
+  it('rejects the request under way with the reason given, and touches the receiver no more', async () => {
+    await withServer({ does: 'answer' }, async (server, connection) => {
+      const reason = new Error('enough');
+      const collector = new Collector(1000);
+      let calls = 0;
+      const counted = {
+        head: (): void => collector.head({ status: 0, headers: new Map() }),
+        buffer: (): Uint8Array | undefined => {
+          calls++;
+          return collector.buffer();
+        },
+        received: (length: number): void => {
+          collector.received(length);
+          if (collector.pieces === 3) connection.close(reason);
+          else assert.ok(collector.pieces < 3);
+        },
+      };
+      await assert.rejects(connection.send(get(server.url), counted), reason);
+      const before = calls;
+      await connection.send(get(server.url, 0, 10), new Collector());
+      assert.equal(calls, before);
+    });
+  });
+
+  it('rejects before an answer came', async () => {
+    await withServer({ does: 'fall silent' }, async (server, connection) => {
+      const sent = failure(connection.send(get(server.url), new Collector()));
+      connection.close();
+      assert.equal((await sent).code, 'HW_INTERRUPTED');
+    });
+  });
+});
+
+describe('a request', () => {
+  it('goes one at a time, and to its own server only', async () => {
+    await withServer({ does: 'fall silent' }, async (server, connection) => {
+      const away = new URL('http://127.0.0.1:1/');
+      assert.equal((await failure(connection.send(get(away), new Collector()))).code, 'HW_INTERNAL');
+      const under = failure(connection.send(get(server.url), new Collector()));
+      assert.equal((await failure(connection.send(get(server.url), new Collector()))).code, 'HW_INTERNAL');
+      connection.close();
+      await under;
+    });
+  });
+
+  it('carries user and password as Basic authorization and never shows them', async () => {
+    await withServer({ does: 'answer' }, async (server, connection) => {
+      const url = new URL(server.url);
+      url.username = 'me';
+      url.password = 'se:cret/ü';
+      await connection.send(get(url, 0, 10), new Collector());
+      const sent = server.counters.seen[0]?.headers.get('authorization') ?? '';
+      assert.equal(Buffer.from(sent.slice('Basic '.length), 'base64').toString(), 'me:se:cret/ü');
+
+      server.behave({ does: 'reset', after: 3 });
+      const error = await failure(connection.send(get(url, 0, 10), new Collector()));
+      assert.doesNotMatch(JSON.stringify([error.message, error.details]), /cret/);
+      assert.equal(error.details['url'], server.url.href);
+    });
+  });
+
+  it('names the host and keeps a header the caller gave', async () => {
+    await withServer({ does: 'answer' }, async (server, connection) => {
+      await connection.send(
+        get(server.url, 0, 10, { 'X-Name': 'ü', Authorization: 'Bearer x' }),
+        new Collector(),
+      );
+      const headers = server.counters.seen[0]?.headers;
+      assert.equal(headers?.get('host'), server.url.host);
+      assert.equal(headers?.get('x-name'), 'ü');
+      assert.equal(headers?.get('authorization'), 'Bearer x');
+    });
+  });
+
+  it('is refused with headers that would break it', async () => {
+    await withServer({ does: 'answer' }, async (server, connection) => {
+      for (const headers of [
+        { 'X-Name': 'a\r\nHost: b' },
+        { 'X Name': 'a' },
+        { 'Content-Length': '5' },
+        { 'transfer-encoding': 'chunked' },
+      ]) {
+        const error = await failure(connection.send(get(server.url, 0, 10, headers), new Collector()));
+        assert.equal(error.code, 'HW_USAGE');
+      }
+      assert.equal(server.counters.requests, 0);
+    });
+  });
+
+  it('reaches an IPv6 address', async () => {
+    await using server = await FaultServer.start({ content, address: '::1' });
+    const connection = openConnection(server.url, defaultTransportSettings);
+    const collector = new Collector();
+    await connection.send(get(server.url, 0, 10), collector);
+    connection.close();
+    assert.ok(collector.body.equals(content.read(0, 10)));
+    assert.equal(server.counters.seen[0]?.headers.get('host'), `[::1]:${server.port}`);
+  });
+});
