@@ -1,28 +1,27 @@
 import type { parentPort as ParentPort } from 'node:worker_threads';
 
-/** What a hash thread is asked. Offsets are bytes of the open file `fd`, `end` is exclusive. */
-export type HashTask =
-  /** The digest of one piece. */
-  | {
-      readonly kind: 'piece';
-      readonly id: number;
-      readonly fd: number;
-      readonly start: number;
-      readonly end: number;
-    }
-  /** The next bytes of a digest that is computed step by step; from byte 0 it begins anew, `last` ends it. */
-  | {
-      readonly kind: 'step';
-      readonly id: number;
-      readonly fd: number;
-      readonly start: number;
-      readonly end: number;
-      readonly last: boolean;
-    };
+/** What a hash thread is asked. */
+export interface HashOrder {
+  /**
+   * - `piece`: the digest of these bytes
+   * - `step`: these are the next bytes of a digest that is computed step by step; from byte 0 it begins anew
+   * - `last-step`: the same, and it ends with them
+   */
+  readonly kind: 'piece' | 'step' | 'last-step';
+  /** An open file. */
+  readonly fd: number;
+  /** Offsets in bytes; `end` is exclusive. */
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface HashTask extends HashOrder {
+  readonly id: number;
+}
 
 export interface HashAnswer {
   readonly id: number;
-  /** SHA-256 in lower-case hex; empty after a step that was not the last. */
+  /** SHA-256 in lower-case hex; empty after a `step`. */
   readonly digest?: string;
   readonly error?: unknown;
 }
@@ -60,7 +59,7 @@ export function hashLoop(): void {
     }
     if (start === 0) whole = createHash('sha256');
     feed(whole, fd, start, end);
-    return task.last ? whole.digest('hex') : '';
+    return task.kind === 'last-step' ? whole.digest('hex') : '';
   };
 
   port?.on('message', (task: HashTask) => {

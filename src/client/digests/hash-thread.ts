@@ -2,12 +2,10 @@ import { Worker } from 'node:worker_threads';
 
 import { HeadwaterError } from '../../core/errors.ts';
 import { diskError } from '../storage/disk-error.ts';
-import { hashLoop, type HashAnswer, type HashTask } from './hash-loop.ts';
+import { hashLoop, type HashAnswer, type HashOrder, type HashTask } from './hash-loop.ts';
 
 /** Megabytes of JavaScript heap a thread may have. It needs about 4; its buffer is not in there. */
 const HEAP_MB = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 };
-
-type Order = HashTask extends infer T ? (T extends HashTask ? Omit<T, 'id'> : never) : never;
 
 interface Waiting {
   readonly resolve: (digest: string) => void;
@@ -51,7 +49,7 @@ export class HashThread {
   }
 
   /** @throws HeadwaterError `HW_DISK` when the bytes cannot be read; `HW_INTERRUPTED` after `close` */
-  async run(order: Order): Promise<string> {
+  async run(order: HashOrder): Promise<string> {
     if (this.#ended !== undefined) throw this.#ended;
     const id = this.#nextId++;
     const bytes = order.end - order.start;

@@ -69,7 +69,7 @@ export class WholeDigest {
     if (start === end && !last) return;
     const round = this.#round;
     this.#stepping = true;
-    this.#thread.run({ kind: 'step', fd: this.#fd, start, end, last }).then(
+    this.#thread.run({ kind: last ? 'last-step' : 'step', fd: this.#fd, start, end }).then(
       (digest) => {
         this.#stepping = false;
         if (round === this.#round) {

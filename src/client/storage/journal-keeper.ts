@@ -55,6 +55,8 @@ export class JournalKeeper {
     this.#describe = options.describe;
     this.#sync = options.sync;
     this.#safe = options.safe;
+    // A journal that was just written can be appended to; one of an earlier run is replaced first.
+    if (options.file.isOpen) this.#nextSnapshot = performance.now() + LEAST_INTERVAL;
   }
 
   /** What went wrong in the background; undefined while all is well. */
@@ -71,11 +73,12 @@ export class JournalKeeper {
   added(chunk: number): void {
     this.#unsynced.add(chunk);
     this.#toAppend.push(chunk);
+    this.touched();
+    if (this.#stopped) return;
     this.#appendTimer ??= setTimeout(() => {
       this.#appendTimer = undefined;
       this.#background(this.#append());
     }, APPEND_AFTER).unref();
-    this.touched();
   }
 
   /** The chunk is not done any more. The journal on the disk still says so until the next `write`. */

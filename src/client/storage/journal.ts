@@ -23,9 +23,9 @@ const HEAD_BYTES = MAGIC.length + 12;
 const SEAL_BYTES = 32;
 /** Bytes in a record of the tail. */
 export const RECORD_BYTES = 8;
-/** Longest `extra`, bytes of JSON: the journal is written anew once a second. */
-export const MOST_EXTRA_BYTES = 1024 * 1024;
-/** Longest journal that is read, bytes: the longest `extra` and a bitmap of 16 million chunks, with a tail. */
+/** Longest text (nearly all of it `extra`), bytes: the journal is written anew once a second. */
+export const MOST_TEXT_BYTES = 1024 * 1024;
+/** Longest journal that is read, bytes: the longest text and a bitmap of 16 million chunks, with a tail. */
 export const MOST_JOURNAL_BYTES = 8 * 1024 * 1024;
 
 /** What a program wants to find again with the part file. JSON values. */
@@ -52,17 +52,16 @@ export interface Journal extends Snapshot {
 /**
  * The bytes of a snapshot.
  *
- * @throws HeadwaterError `HW_INTERNAL` when `extra` is longer than `MOST_EXTRA_BYTES`
+ * @throws HeadwaterError `HW_INTERNAL` when `extra` makes it longer than `MOST_TEXT_BYTES`
  */
 export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
   const { identity, chunkSize, boot, done, extra } = snapshot;
-  const extraBytes = Buffer.byteLength(JSON.stringify(extra));
-  if (extraBytes > MOST_EXTRA_BYTES)
+  const text = Buffer.from(JSON.stringify({ identity, chunkSize, boot, extra }));
+  if (text.length > MOST_TEXT_BYTES)
     throw new HeadwaterError(
       'HW_INTERNAL',
-      `${extraBytes} bytes beside the bitmap are too many for a journal`,
+      `${text.length} bytes beside the bitmap are too many for a journal`,
     );
-  const text = Buffer.from(JSON.stringify({ identity, chunkSize, boot, extra }));
   const head = Buffer.alloc(HEAD_BYTES);
   MAGIC.copy(head);
   head.writeUInt32BE(VERSION, 8);

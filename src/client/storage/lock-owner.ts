@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readFile, readlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 
@@ -25,7 +25,7 @@ export async function thisProcess(): Promise<LockOwner> {
   return {
     pid: process.pid,
     host: hostname(),
-    id: randomUUID(),
+    id: randomBytes(6).toString('hex'),
     ...(boot === undefined ? {} : { boot }),
     ...(space === undefined ? {} : { space }),
     ...(self === undefined ? {} : { begun: self.begun }),
@@ -37,7 +37,7 @@ export function parseOwner(text: string): LockOwner | undefined {
   try {
     const value = JSON.parse(text) as Partial<LockOwner> | null;
     const whole =
-      typeof value?.pid === 'number' && typeof value.host === 'string' && /^[\w-]+$/.test(value.id ?? '');
+      typeof value?.pid === 'number' && typeof value.host === 'string' && /^\w+$/.test(value.id ?? '');
     return whole ? (value as LockOwner) : undefined;
   } catch {
     return undefined;

@@ -58,8 +58,8 @@ export async function acquireLock(path: string): Promise<FileLock | { readonly h
  */
 async function take(path: string, self: LockOwner, depth: number): Promise<LockOwner | undefined> {
   const mine = `${path}.${self.id}.${depth}`;
-  await writeFile(mine, JSON.stringify(self), { flag: 'wx' });
   try {
+    await writeFile(mine, JSON.stringify(self), { flag: 'wx' });
     for (;;) {
       if (await putInPlace(mine, path)) return undefined;
       const there = await look(path, mine, self);

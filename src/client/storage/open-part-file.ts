@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { lstat, open, rm, type FileHandle } from 'node:fs/promises';
+import { lstat, open, rm, stat, type FileHandle } from 'node:fs/promises';
 
 import { Bitmap } from '../../core/bitmap.ts';
 import { ChunkLayout } from '../../core/chunks.ts';
@@ -46,10 +46,15 @@ export async function openPartFile(options: OpenPartFileOptions): Promise<PartFi
   const { output, force = false } = options;
   const path = `${output}.hw-part`;
   const journal = new JournalFile(`${output}.hw-journal`);
-  await refuseExisting(output, { force });
+  try {
+    await refuseExisting(output, { force });
+  } catch (error) {
+    await sweep(output, path, journal);
+    throw error;
+  }
   const lock = await lockOutput(output);
   try {
-    // It may have been finished while we waited for the lock.
+    // Another process may have finished it since.
     await refuseExisting(output, { force });
     return await openLocked(options, path, journal, lock);
   } catch (error) {
@@ -76,7 +81,10 @@ async function openLocked(
     await onDisk(unlessMissing(rm(path)), 'remove', path);
     await journal.replace({ ...said, done: start.safe, extra: {} }, () => []);
   }
-  const handle = await openAtSize(path, earlier === undefined, layout.size);
+  const handle = await openAtSize(path, earlier === undefined, layout.size).catch(async (error: unknown) => {
+    if (earlier === undefined) await Promise.allSettled([rm(path, { force: true }), journal.remove()]);
+    throw error;
+  });
   return new PartFile({
     ...start,
     output,
@@ -114,6 +122,23 @@ async function findEarlier(
   if (compareIdentity(journal.identity, identity) !== 'different') return { journal, size };
   if (force) return undefined;
   throw fileChanged(path, journal.identity, identity);
+}
+
+/** Removes what a run left that was killed after it had given the output its name. */
+async function sweep(output: string, path: string, journal: JournalFile): Promise<void> {
+  try {
+    const lock = await lockOutput(output);
+    try {
+      const [there, part] = await Promise.all([stat(output), stat(path).catch(() => undefined)]);
+      if (part !== undefined && (part.ino !== there.ino || part.dev !== there.dev)) return;
+      await unlessMissing(rm(path));
+      await journal.remove();
+    } finally {
+      await lock.release();
+    }
+  } catch {
+    // Somebody is at work here, or nothing can be written here: the output is there all the same, and that is the news.
+  }
 }
 
 function startAnew(layout: ChunkLayout): Start {

@@ -58,7 +58,7 @@ export class PartFile {
   readonly #keeper: JournalKeeper;
   #identity: FileIdentity;
   #writing = 0;
-  #onIdle: (() => void) | undefined;
+  readonly #onIdle: (() => void)[] = [];
   #finished = false;
   #closing: Promise<void> | undefined;
 
@@ -100,7 +100,7 @@ export class PartFile {
     } catch (cause) {
       throw diskError(cause, 'write', this.path);
     } finally {
-      if (--this.#writing === 0) this.#onIdle?.();
+      if (--this.#writing === 0) for (const resolve of this.#onIdle.splice(0)) resolve();
     }
   }
 
@@ -150,7 +150,7 @@ export class PartFile {
    * `HW_DISK_FULL`. The part file and its journal are still there then.
    */
   async finish(): Promise<void> {
-    const { layout, handle, output, force, journal, lock } = this.#parts;
+    const { layout, handle, output, force } = this.#parts;
     if (this.done.count !== layout.count) {
       const missing = layout.count - this.done.count;
       throw new HeadwaterError('HW_INTERNAL', `${output} was to be finished with ${missing} chunks missing`);
@@ -161,9 +161,7 @@ export class PartFile {
     await onDisk(handle.datasync(), 'sync', this.path);
     await giveName(this.path, output, { force });
     this.#finished = true;
-    await journal.remove();
-    await handle.close();
-    await lock.release();
+    await this.close();
   }
 
   /**
@@ -179,17 +177,14 @@ export class PartFile {
 
   async #close(): Promise<void> {
     const { handle, journal, lock } = this.#parts;
-    if (this.#finished) return;
     await this.#idle();
     try {
-      const empty = this.done.count === 0 && this.resumed.doubtful.length === 0;
-      await this.#keeper.stop({ keep: !empty });
-      if (!empty) return;
-      await onDisk(unlessMissing(rm(this.path)), 'remove', this.path);
-      await journal.remove();
+      const worthless = this.done.count === 0 && this.resumed.doubtful.length === 0;
+      await this.#keeper.stop({ keep: !this.#finished && !worthless });
+      if (worthless) await onDisk(unlessMissing(rm(this.path)), 'remove', this.path);
+      if (this.#finished || worthless) await journal.remove();
     } finally {
-      await journal.close();
-      await handle.close();
+      await Promise.allSettled([journal.close(), handle.close()]);
       await lock.release();
     }
   }
@@ -197,8 +192,6 @@ export class PartFile {
   /** Waits for writes under way: a descriptor closed under them could by then be another file's. */
   async #idle(): Promise<void> {
     if (this.#writing === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#onIdle = resolve;
-    });
+    await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 }
