@@ -6,6 +6,8 @@ export class RateMeter {
   #bytes = 0;
   #time = 0;
   #last: number;
+  /** Milliseconds that were busy, ever. */
+  busyTime = 0;
 
   constructor(now: number) {
     this.#last = now;
@@ -17,6 +19,7 @@ export class RateMeter {
     if (step <= 0) return;
     this.#last = now;
     if (!busy) return;
+    this.busyTime += step;
     const keep = Math.exp(-step / MEMORY);
     this.#bytes *= keep;
     this.#time = this.#time * keep + step;

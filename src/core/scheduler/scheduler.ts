@@ -29,6 +29,7 @@ export class Scheduler implements SchedulerApi {
   readonly #trials: ConnectionTrials;
   readonly #mostConnections: number;
   readonly #fixed: boolean;
+  readonly #wholeFile: boolean;
   readonly #random: () => number;
   /** Bytes that hedging may still waste; a running hedge holds back a chunk's worth. */
   #budget: number;
@@ -44,6 +45,7 @@ export class Scheduler implements SchedulerApi {
     this.#ledger = new Ledger(layout, options.done);
     this.#mostConnections = options.mostConnections ?? MOST_CONNECTIONS;
     this.#fixed = options.fixedConnections ?? false;
+    this.#wholeFile = options.wholeFile ?? false;
     this.#random = options.random;
     this.#budget = options.wasteBudget ?? Math.max(layout.size * WASTE_PART, layout.chunkSize);
     this.#trials = new ConnectionTrials(this.#fixed ? 0 : this.#mostConnections);
@@ -217,7 +219,7 @@ export class Scheduler implements SchedulerApi {
 
   #fetchNext(source: Source, now: number): boolean {
     if (!this.#ledger.open) return false;
-    const most = spanChunks(source, this.#ordered, this.#ledger);
+    const most = this.#wholeFile ? Infinity : spanChunks(source, this.#ordered, this.#ledger);
     const run = this.#ledger.run(source, Math.max(1, most), this.#ordered);
     if (run === undefined) return false;
     if (most === 0 && this.#ledger.elsewhere(run.from, source, this.#ordered)) return false;
@@ -394,12 +396,14 @@ export class Scheduler implements SchedulerApi {
     return this.#ordered.map((source) => {
       this.#advance(source, now);
       const busy = busyLanes(source).length;
-      const { id, state, failures, badChunks } = source;
+      const { id, state, failures, badChunks, meter, total } = source;
       return {
         source: id,
         state,
-        rate: busy === 0 ? 0 : (source.meter.rate ?? 0),
+        rate: busy === 0 ? 0 : (meter.rate ?? 0),
         busy,
+        bytes: total,
+        busySeconds: meter.busyTime / 1000,
         failures,
         badChunks,
       };

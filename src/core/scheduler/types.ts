@@ -17,6 +17,8 @@ export interface SchedulerOptions {
   readonly mostConnections?: number;
   /** True: open `mostConnections` to every source at once rather than finding out. Default false. */
   readonly fixedConnections?: boolean;
+  /** True: a span is all that is missing from where it begins; for a source that cannot be asked for parts. */
+  readonly wholeFile?: boolean;
   /** Bytes that hedging may fetch twice. Default: 1 % of the file, and at least one chunk. */
   readonly wasteBudget?: number;
   /** Gives a number in [0, 1); used to spread retries. */
@@ -80,6 +82,9 @@ export interface SourceView {
   readonly rate: number;
   /** Slots with a request on them. */
   readonly busy: number;
+  /** Bytes it sent, and seconds during which it had a request to answer. */
+  readonly bytes: number;
+  readonly busySeconds: number;
   readonly failures: number;
   readonly badChunks: number;
 }

@@ -1,0 +1,174 @@
+import { Writable } from 'node:stream';
+
+import { HeadwaterError } from '../core/errors.ts';
+import { isSha256, layoutOf, type Manifest } from '../core/manifest.ts';
+import { MOST_CONNECTIONS } from '../core/scheduler/scheduler.ts';
+import type { DownloadEvent, DownloadOptions } from './types.ts';
+
+/** Bytes of file content held in memory at once when the caller names no number. */
+const MEMORY = 64 * 1024 * 1024;
+/** Less could not hold two chunks' worth of reading and writing. */
+const LEAST_MEMORY = 8 * 1024 * 1024;
+/** More connections to one server are rude, and were never seen to help. */
+const CEILING_CONNECTIONS = 64;
+/** Seconds without a first byte after which a download gives up. */
+const FIRST_BYTE_TIMEOUT = 60;
+const INTERVAL = 1;
+const LEAST_INTERVAL = 0.02;
+/** Less would never fill one read. */
+const LEAST_LIMIT = 1024;
+
+/** Options as the engine uses them: complete and checked. */
+export interface Settings {
+  readonly urls: readonly URL[];
+  readonly output: string | Writable | undefined;
+  readonly sha256: string | undefined;
+  readonly manifest: string | URL | Manifest | undefined;
+  readonly mostConnections: number;
+  /** The caller named the number of connections. */
+  readonly fixedConnections: boolean;
+  readonly limit: number | undefined;
+  /** Seconds; before the first byte, and after it. */
+  readonly timeout: { readonly first: number; readonly later: number };
+  readonly headers: Readonly<Record<string, string>>;
+  readonly tls: {
+    readonly ca?: string;
+    readonly cert?: string;
+    readonly key?: string;
+    readonly insecure?: boolean;
+  };
+  readonly proxy: boolean;
+  readonly resume: boolean;
+  readonly force: boolean;
+  readonly memory: number;
+  readonly interval: number;
+  readonly signal: AbortSignal | undefined;
+  readonly onEvent: (event: DownloadEvent) => void;
+}
+
+const KNOWN: Readonly<Record<keyof DownloadOptions, true>> = {
+  output: true,
+  sha256: true,
+  manifest: true,
+  connections: true,
+  limit: true,
+  timeout: true,
+  headers: true,
+  tls: true,
+  proxy: true,
+  resume: true,
+  force: true,
+  memory: true,
+  interval: true,
+  signal: true,
+  onEvent: true,
+};
+
+/**
+ * Turns what a caller said into settings.
+ *
+ * @throws HeadwaterError `HW_USAGE` naming the option and what it takes
+ */
+export function normalize(sources: readonly (string | URL)[], options: DownloadOptions): Settings {
+  for (const key of Object.keys(options)) if (!(key in KNOWN)) usage(`there is no option "${key}"`);
+  const { connections } = options;
+  const mostConnections = wholeNumber('connections', connections ?? MOST_CONNECTIONS, 1, CEILING_CONNECTIONS);
+  if (options.limit !== undefined) number('limit', options.limit, LEAST_LIMIT, Infinity);
+  if (options.timeout !== undefined) number('timeout', options.timeout, 0.1, Infinity);
+  const sha256 = options.sha256?.toLowerCase();
+  if (sha256 !== undefined && !isSha256(sha256)) usage('sha256 takes 64 hexadecimal digits');
+  const { output } = options;
+  if (output !== undefined && typeof output !== 'string' && !(output instanceof Writable)) {
+    usage('output takes a path or a writable stream');
+  }
+  if (output === '') usage('output takes a path that is not empty');
+  return {
+    urls: addresses(sources),
+    output,
+    sha256,
+    manifest: givenManifest(options.manifest, sha256),
+    mostConnections,
+    fixedConnections: connections !== undefined,
+    limit: options.limit,
+    timeout: { first: options.timeout ?? FIRST_BYTE_TIMEOUT, later: options.timeout ?? Infinity },
+    headers: checkedHeaders(options.headers ?? {}),
+    tls: options.tls ?? {},
+    proxy: options.proxy ?? true,
+    resume: options.resume ?? true,
+    force: options.force ?? false,
+    memory: number('memory', options.memory ?? MEMORY, LEAST_MEMORY, Infinity),
+    interval: number('interval', options.interval ?? INTERVAL, LEAST_INTERVAL, 86_400),
+    signal: options.signal,
+    onEvent: options.onEvent ?? (() => {}),
+  };
+}
+
+function usage(message: string): never {
+  throw new HeadwaterError('HW_USAGE', message);
+}
+
+function number(name: string, value: number, least: number, most: number): number {
+  if (typeof value === 'number' && value >= least && value <= most) return value;
+  const upTo = most === Infinity ? ' or more' : ` to ${most}`;
+  return usage(`${name} takes a number, ${least}${upTo}, not ${JSON.stringify(value)}`);
+}
+
+function wholeNumber(name: string, value: number, least: number, most: number): number {
+  if (Number.isInteger(value)) return number(name, value, least, most);
+  return usage(`${name} takes a whole number, ${least} to ${most}, not ${JSON.stringify(value)}`);
+}
+
+/** Each address once, in the order given. */
+function addresses(sources: readonly (string | URL)[]): URL[] {
+  if (sources.length === 0) usage('at least one source is needed');
+  const seen = new Map<string, URL>();
+  for (const source of sources) {
+    const url = address(source);
+    seen.set(url.href, url);
+  }
+  return [...seen.values()];
+}
+
+function address(source: string | URL): URL {
+  let url: URL;
+  try {
+    url = new URL(source);
+  } catch (cause) {
+    throw new HeadwaterError(
+      'HW_USAGE',
+      `"${String(source)}" is not a URL; a source looks like http://host/file`,
+      {
+        cause,
+      },
+    );
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    usage(`"${url.protocol}//" cannot be read; a source begins with http:// or https://`);
+  }
+  url.hash = '';
+  return url;
+}
+
+function givenManifest(
+  manifest: DownloadOptions['manifest'],
+  sha256: string | undefined,
+): Settings['manifest'] {
+  if (manifest === undefined || typeof manifest === 'string' || manifest instanceof URL) return manifest;
+  layoutOf(manifest);
+  if (sha256 !== undefined && manifest.sha256 !== sha256) {
+    throw new HeadwaterError('HW_MANIFEST_INVALID', 'the manifest is of another file than the sha256 given');
+  }
+  return manifest;
+}
+
+/** Header fields as RFC 9110, section 5 allows them. */
+function checkedHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  for (const [name, value] of Object.entries(headers)) {
+    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) usage(`"${name}" is not a header name`);
+    if (/[\r\n\0]/.test(value)) usage(`the value of header "${name}" has a line break`);
+    if (/^(range|host|connection|content-length|transfer-encoding|accept-encoding)$/i.test(name)) {
+      usage(`header "${name}" is set by the program itself`);
+    }
+  }
+  return headers;
+}

@@ -1,0 +1,184 @@
+import { formatRange, parseContentRange } from '../../core/ranges.ts';
+import type { Connection, ResponseHead } from '../../transport/connection.ts';
+import { readAll } from '../../transport/read-all.ts';
+import { refuseEncoding, refuseStatus, validators } from './answer.ts';
+import { statedSha256 } from './digest-fields.ts';
+import { dispositionName } from './disposition.ts';
+import { SourceError, sourceError } from './fault.ts';
+import { manifestLink } from './link.ts';
+import type { Introduction, Source } from './source.ts';
+
+/** Redirects that are followed; as many as browsers and curl do by default is far more than a mirror needs. */
+const MOST_REDIRECTS = 10;
+/** A redirect's or an error's own text is read and dropped up to this size, bytes. */
+const MOST_SMALL_BODY = 64 * 1024;
+/** Milliseconds until a source that does not answer its probe counts as silent. */
+const PROBE_TIMEOUT = 15_000;
+
+/** Thrown out of a receiver to end an answer whose body nobody wants. */
+class EnoughRead extends Error {}
+
+/**
+ * Asks a source for its first byte, follows redirects, and learns what it has.
+ *
+ * @throws SourceError
+ */
+export async function probe(source: Source, signal: AbortSignal): Promise<Introduction> {
+  const timeout = AbortSignal.timeout(PROBE_TIMEOUT);
+  let connection: Connection | undefined;
+  const cut = (): void => {
+    const silent = new SourceError({ kind: 'silent' }, `${source.shown} does not answer`);
+    connection?.close(signal.aborted ? undefined : silent);
+  };
+  signal.addEventListener('abort', cut);
+  timeout.addEventListener('abort', cut);
+  try {
+    let url = source.url;
+    for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
+      signal.throwIfAborted();
+      const next = source.spareConnection(url);
+      connection?.close();
+      connection = next;
+      const head = await askFirstByte(connection, source, url);
+      const location = redirectTarget(head, url, source);
+      if (location === undefined) {
+        const introduction = introduce(head, url, source);
+        source.target = url;
+        source.introduction = introduction;
+        source.adopt(connection);
+        connection = undefined;
+        return introduction;
+      }
+      url = location;
+    }
+    throw new SourceError(
+      { kind: 'redirect' },
+      `${source.shown} redirects more than ${MOST_REDIRECTS} times`,
+    );
+  } catch (error) {
+    throw sourceError(error) ?? error;
+  } finally {
+    signal.removeEventListener('abort', cut);
+    timeout.removeEventListener('abort', cut);
+    connection?.close();
+  }
+}
+
+async function askFirstByte(connection: Connection, source: Source, url: URL): Promise<ResponseHead> {
+  let seen: ResponseHead | undefined;
+  const headers = {
+    ...source.headersFor(url),
+    range: formatRange({ start: 0, end: 1 }),
+    'want-repr-digest': 'sha-256=9',
+  };
+  const scratch = new Uint8Array(4096);
+  let length = 0;
+  try {
+    await connection.send(
+      { method: 'GET', url, headers },
+      {
+        head(head) {
+          seen = head;
+          // A whole file is on its way: nothing of it is wanted now.
+          if (head.status === 200 && head.headers.get('content-length') !== '0') throw new EnoughRead();
+        },
+        buffer: () => scratch,
+        received(bytes) {
+          length += bytes;
+          if (length > MOST_SMALL_BODY) throw new EnoughRead();
+        },
+      },
+    );
+  } catch (error) {
+    if (!(error instanceof EnoughRead)) throw error;
+  }
+  if (seen === undefined) throw new SourceError({ kind: 'protocol' }, `${source.shown} answers nothing`);
+  return seen;
+}
+
+function redirectTarget(head: ResponseHead, url: URL, source: Source): URL | undefined {
+  const { status, headers } = head;
+  if (status < 300 || status > 399) return undefined;
+  const location = headers.get('location');
+  if (location === undefined || !URL.canParse(location, url.href)) {
+    throw new SourceError(
+      { kind: 'redirect' },
+      `${source.shown} redirects (${status}) without saying where to`,
+    );
+  }
+  const target = new URL(location, url);
+  target.hash = '';
+  if (target.protocol !== 'http:' && target.protocol !== 'https:') {
+    throw new SourceError(
+      { kind: 'redirect' },
+      `${source.shown} redirects to ${target.protocol}//, which is not HTTP`,
+    );
+  }
+  if (target.href === url.href) {
+    throw new SourceError({ kind: 'redirect' }, `${source.shown} redirects to itself`);
+  }
+  return target;
+}
+
+function introduce(head: ResponseHead, url: URL, source: Source): Introduction {
+  const { status, headers } = head;
+  const range = headers.get('content-range');
+  const content = range === undefined ? undefined : parseContentRange(range);
+  // An empty file has no first byte.
+  const empty = status === 416 && content?.range === undefined && content?.size === 0;
+  if (!empty) refuseStatus(head, source.shown);
+  refuseEncoding(head, source.shown);
+  const ranges = empty || status === 206;
+  const size = ranges ? content?.size : statedLength(headers);
+  if (status === 206 && (content?.range?.start !== 0 || content.range.end !== 1)) {
+    throw new SourceError(
+      { kind: 'wrong-range' },
+      `${source.shown} answers the first byte with Content-Range "${range ?? ''}"`,
+    );
+  }
+  if (size === undefined) {
+    throw new SourceError(
+      { kind: 'no-ranges' },
+      `${source.shown} answers no byte ranges and does not say how long the file is`,
+    );
+  }
+  return {
+    ...validators(headers),
+    size,
+    ranges: ranges || size === 0,
+    sha256: statedSha256(headers),
+    manifest: manifestLink(headers.get('link'), url),
+    name: dispositionName(headers.get('content-disposition')),
+  };
+}
+
+function statedLength(headers: ResponseHead['headers']): number | undefined {
+  const length = headers.get('content-length');
+  return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
+}
+
+/** Reads a small text that a source offers, such as its manifest. @throws SourceError */
+export async function readText(
+  source: Source,
+  url: URL,
+  mostBytes: number,
+  signal: AbortSignal,
+): Promise<string> {
+  const connection = source.spareConnection(url);
+  const cut = (): void => connection.close();
+  signal.addEventListener('abort', cut);
+  try {
+    const { head, body } = await readAll(
+      connection,
+      { method: 'GET', url, headers: source.headersFor(url) },
+      mostBytes,
+    );
+    refuseStatus(head, source.shown);
+    return new TextDecoder().decode(body);
+  } catch (error) {
+    throw sourceError(error) ?? error;
+  } finally {
+    signal.removeEventListener('abort', cut);
+    connection.close();
+  }
+}

@@ -1,0 +1,40 @@
+import type { ChunkLayout } from '../core/chunks.ts';
+
+/** Who gave which chunk. */
+export class Tally {
+  /** Stands for an earlier run, whose sources are not known any more. */
+  static readonly earlier = 0;
+  readonly layout: ChunkLayout;
+  readonly #givers: Int32Array;
+
+  constructor(layout: ChunkLayout) {
+    this.layout = layout;
+    this.#givers = new Int32Array(layout.count).fill(-1);
+  }
+
+  gave(source: number, chunk: number): void {
+    this.#givers[chunk] = source;
+  }
+
+  giver(chunk: number): number | undefined {
+    const giver = this.#givers[chunk];
+    return giver === undefined || giver < 0 ? undefined : giver;
+  }
+
+  /** Chunks that the source gave, in order. */
+  chunksOf(source: number): number[] {
+    const chunks: number[] = [];
+    for (const [chunk, giver] of this.#givers.entries()) if (giver === source) chunks.push(chunk);
+    return chunks;
+  }
+
+  /** Bytes of the file that the source gave. */
+  bytesOf(source: number): number {
+    return this.chunksOf(source).reduce((sum, chunk) => sum + this.layout.bytes(chunk), 0);
+  }
+
+  /** Everybody who gave something. */
+  givers(): Set<number> {
+    return new Set(this.#givers.filter((giver) => giver >= 0));
+  }
+}
