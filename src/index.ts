@@ -1,4 +1,5 @@
 /** The library's face. */
+export { download } from './client/download.ts';
 export { HeadwaterError, ERRORS, EXIT, type ErrorCode, type Remedy } from './core/errors.ts';
 export type {
   DoneEvent,
