@@ -78,12 +78,13 @@ export class JournalFile {
   async remove(): Promise<void> {
     await this.close();
     await onDisk(unlessMissing(rm(this.path)), 'remove', this.path);
+    await onDisk(unlessMissing(rm(this.#next)), 'remove', this.#next);
   }
 
   async #replace(snapshot: Snapshot, late: () => readonly number[]): Promise<void> {
     const bytes = encodeSnapshot(snapshot);
     const room = Math.min(ROOM_RECORDS, snapshot.done.length - snapshot.done.count) * RECORD_BYTES;
-    const next = `${this.path}.new`;
+    const next = this.#next;
     // What a killed process left under this name may be anything.
     await rm(next, { force: true });
     const handle = await open(next, 'wx');
@@ -107,6 +108,11 @@ export class JournalFile {
       throw error;
     }
     await syncFolder(dirname(this.path));
+  }
+
+  /** The name a new journal has until it is whole and synced. */
+  get #next(): string {
+    return `${this.path}.new`;
   }
 
   async #append(chunks: readonly number[]): Promise<void> {

@@ -1,5 +1,17 @@
 import { constants } from 'node:fs';
-import { copyFile, link, readFile, rename, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  link,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  unlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 
 import { errorCode, onDisk, unlessMissing } from './disk-error.ts';
 import { isAlive, parseOwner, thisProcess, type LockOwner } from './lock-owner.ts';
@@ -17,13 +29,13 @@ const DEEPEST = 16;
 /** A file that says that one process, and no other, works on something. */
 export class FileLock {
   readonly path: string;
-  readonly #id: string;
+  readonly #self: LockOwner;
   readonly #touching: NodeJS.Timeout;
 
   /** Made by `acquireLock`. */
-  constructor(path: string, id: string) {
+  constructor(path: string, self: LockOwner) {
     this.path = path;
-    this.#id = id;
+    this.#self = self;
     this.#touching = setInterval(() => {
       const now = new Date();
       utimes(path, now, now).catch(() => undefined);
@@ -33,7 +45,8 @@ export class FileLock {
   /** Gives the lock up. Does nothing a second time. */
   async release(): Promise<void> {
     clearInterval(this.#touching);
-    await onDisk(removeIfOf(this.path, this.#id), 'remove', this.path);
+    await onDisk(removeIfOf(this.path, this.#self.id), 'remove', this.path);
+    await sweep(this.path, this.#self).catch(() => undefined);
   }
 }
 
@@ -45,7 +58,7 @@ export class FileLock {
 export async function acquireLock(path: string): Promise<FileLock | { readonly heldBy: LockOwner }> {
   const self = await thisProcess();
   const heldBy = await onDisk(take(path, self, 0), 'write', path);
-  return heldBy === undefined ? new FileLock(path, self.id) : { heldBy };
+  return heldBy === undefined ? new FileLock(path, self) : { heldBy };
 }
 
 /**
@@ -74,7 +87,7 @@ async function take(path: string, self: LockOwner, depth: number): Promise<LockO
         await rename(mine, path);
         return undefined;
       } finally {
-        await unlink(right);
+        await unlessMissing(unlink(right));
       }
     }
   } finally {
@@ -133,4 +146,19 @@ async function removeIfOf(path: string, id: string): Promise<void> {
       if (owner?.id === id) await unlink(path);
     })(),
   );
+}
+
+/**
+ * Removes what processes left that were killed while they took this lock. All of it was about owners before this one:
+ * the right to replace a lock that is gone is worth nothing, so it does no harm if one is taken just now.
+ */
+async function sweep(path: string, self: LockOwner): Promise<void> {
+  const folder = dirname(path);
+  const prefix = `${basename(path)}.`;
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(prefix)) continue;
+    const file = join(folder, name);
+    const owner = parseOwner(await readFile(file, 'utf8'));
+    if (owner !== undefined && (await isAlive(owner, self)) === false) await rm(file, { force: true });
+  }
 }
