@@ -8,6 +8,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (process.stdout.listenerCount('error') === 1) process.exit(EXIT.pipe);
 });
 
+// A defect that no promise carries: said like any other error, with the status for it.
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`${errorLine(error)}\n`);
+  process.exit(exitStatus(error));
+});
+
 try {
   await runProgram(process.argv.slice(2), process.stdout, process.stderr);
 } catch (error) {
