@@ -48,17 +48,15 @@ export class BodySender implements LimitedUser {
   #left: number;
   #reading = false;
   #writing = false;
-  #held: boolean;
+  #held = false;
   #closed = false;
   #end: BodyEnd | undefined;
 
-  /** `held`: starts paused. */
-  constructor(options: BodyOptions, held: boolean) {
+  constructor(options: BodyOptions) {
     this.#options = options;
     this.#position = options.range.start;
     this.#left = options.range.end - options.range.start;
     this.#blockSize = options.pool.join(this.#left);
-    this.#held = held;
     options.limit?.join();
     this.#go();
   }
@@ -157,7 +155,7 @@ export class BodySender implements LimitedUser {
     else this.#go();
   }
 
-  /** Resets the connection rather than closing it: a client must not take a short body for a whole one. */
+  /** The head has promised more than was sent, so that no client takes what it got for the whole. */
   #cut(end: BodyEnd): void {
     this.#finish(end);
     const { socket } = this.#options.response;

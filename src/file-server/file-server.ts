@@ -1,5 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 import { HeadwaterError } from '../core/errors.ts';
@@ -7,17 +6,10 @@ import type { ByteRange } from '../core/ranges.ts';
 import { answer, type AnsweringServer } from './answer.ts';
 import type { BlockPool } from './block-pool.ts';
 import { BodySender, type BodyEnd } from './body-sender.ts';
+import { ClientConnection } from './client-connection.ts';
 import { FairLimit } from './fair-limit.ts';
 import { sendFailure } from './failure.ts';
-import {
-  END_GRACE,
-  HEADER_TIMEOUT,
-  KEEP_ALIVE_TIMEOUT,
-  MOST_CONNECTIONS,
-  MOST_HEADER_BYTES,
-  REQUEST_TIMEOUT,
-  SEND_TIMEOUT,
-} from './limits.ts';
+import { newHttpServer, type ConnectionTimes } from './http-server.ts';
 import { listenOn, urlOf, type WantedPort } from './listen.ts';
 import type { Log } from './log.ts';
 import { RateMeter } from './rate-meter.ts';
@@ -33,6 +25,7 @@ export interface FileServerOptions {
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   /** Seconds. */
   readonly grace: number;
+  readonly times: ConnectionTimes;
   readonly log: Log;
   readonly onState: (server: FileServer) => void;
   readonly onFault: (error: HeadwaterError, server: FileServer) => void;
@@ -49,25 +42,26 @@ export class FileServer implements ServerHandle, AnsweringServer {
   readonly #options: FileServerOptions;
   readonly #server: Server;
   readonly #limit: FairLimit | undefined;
-  /** Every open connection with the answers whose bodies are under way on it. */
-  readonly #connections = new Map<Socket, Set<BodySender>>();
-  readonly #closed = Promise.withResolvers<void>();
+  readonly #connections = new Map<Socket, ClientConnection>();
   readonly #meter = new RateMeter(performance.now());
+  readonly #closed = Promise.withResolvers<void>();
+  #listening = true;
   #state: ServerState = 'running';
-  #isClosed = false;
   #answers = 0;
   #bytesSent = 0;
-  #url = '';
-  #address = '';
-  #port = 0;
   #graceTimer: NodeJS.Timeout | undefined;
+  #where = { url: '', address: '', port: 0 };
 
   private constructor(options: FileServerOptions) {
     this.#options = options;
     this.id = options.id;
     this.store = options.store;
     this.#limit = options.limit === undefined ? undefined : new FairLimit(options.limit);
-    this.#server = this.#create();
+    this.#server = newHttpServer(options.tls, options.times);
+    const connection = options.tls === undefined ? 'connection' : 'secureConnection';
+    this.#server.on(connection, (socket: Socket) => this.#connected(socket));
+    this.#server.on('request', (request, response) => void this.#requested(request, response));
+    this.#server.on('timeout', (socket) => this.#timedOut(socket));
   }
 
   /**
@@ -83,22 +77,21 @@ export class FileServer implements ServerHandle, AnsweringServer {
     const server = new FileServer(options);
     const bound = await listenOn(server.#server, wanted, address);
     server.#server.on('error', (error) => server.#failed(error));
-    server.#address = bound.address;
-    server.#port = bound.port;
-    server.#url = urlOf(bound, options.tls === undefined ? 'http' : 'https');
+    const url = urlOf(bound, options.tls === undefined ? 'http' : 'https');
+    server.#where = { url, address: bound.address, port: bound.port };
     return server;
   }
 
   get url(): string {
-    return this.#url;
+    return this.#where.url;
   }
 
   get address(): string {
-    return this.#address;
+    return this.#where.address;
   }
 
   get port(): number {
-    return this.#port;
+    return this.#where.port;
   }
 
   get state(): ServerState {
@@ -113,9 +106,7 @@ export class FileServer implements ServerHandle, AnsweringServer {
   status(): ServerStatus {
     return {
       id: this.id,
-      url: this.#url,
-      address: this.#address,
-      port: this.#port,
+      ...this.#where,
       state: this.#state,
       clients: this.#connections.size,
       answers: this.#answers,
@@ -127,13 +118,13 @@ export class FileServer implements ServerHandle, AnsweringServer {
   pause(): void {
     if (this.#state !== 'running') return;
     this.#enter('paused');
-    for (const senders of this.#connections.values()) for (const sender of senders) sender.pause();
+    for (const connection of this.#connections.values()) connection.pause();
   }
 
   resume(): void {
     if (this.#state !== 'paused') return;
     this.#enter('running');
-    for (const senders of this.#connections.values()) for (const sender of senders) sender.resume();
+    for (const connection of this.#connections.values()) connection.resume();
   }
 
   end(grace: number = this.#options.grace): Promise<void> {
@@ -141,8 +132,8 @@ export class FileServer implements ServerHandle, AnsweringServer {
     if (was === 'ended' || was === 'failed') return this.#closed.promise;
     if (was !== 'ending') {
       this.#enter('ending');
-      this.#server.close(() => this.#closedSocket('ended'));
-      for (const [socket, senders] of this.#connections) if (senders.size === 0) socket.destroySoon();
+      this.#server.close(() => this.#stoppedListening('ended'));
+      for (const connection of this.#connections.values()) connection.closeWhenIdle();
     }
     // A paused server has nothing that could finish.
     if (was === 'running' && grace > 0) this.#graceTimer = setTimeout(() => this.#cut(), grace * 1000);
@@ -152,78 +143,52 @@ export class FileServer implements ServerHandle, AnsweringServer {
 
   sendBody(response: ServerResponse, file: OpenedFile, range: ByteRange): void {
     const { socket } = response.req;
-    const senders = this.#connections.get(socket);
-    if (senders === undefined) {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) {
       // The connection was lost while the file was opened.
       file.close();
       return;
     }
     this.#answers++;
-    const sender = new BodySender(
-      {
-        response,
-        file,
-        range,
-        pool: this.#options.pool,
-        limit: this.#limit,
-        onBytes: (bytes) => {
-          this.#bytesSent += bytes;
-          this.#meter.add(bytes, performance.now());
-        },
-        onEnd: (end) => {
-          this.#answers--;
-          senders.delete(sender);
-          this.#bodyEnded(end, file, socket);
-          if (this.#state === 'ending' && senders.size === 0) socket.destroySoon();
-        },
+    const sender = new BodySender({
+      response,
+      file,
+      range,
+      pool: this.#options.pool,
+      limit: this.#limit,
+      onBytes: (bytes) => {
+        this.#bytesSent += bytes;
+        this.#meter.add(bytes, performance.now());
       },
-      this.#state === 'paused',
-    );
-    senders.add(sender);
-  }
-
-  #create(): Server {
-    const { tls } = this.#options;
-    const settings = {
-      keepAlive: true,
-      noDelay: true,
-      maxHeaderSize: MOST_HEADER_BYTES,
-      headersTimeout: HEADER_TIMEOUT,
-      requestTimeout: REQUEST_TIMEOUT,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
-      connectionsCheckingInterval: 5_000,
-    };
-    const server: Server =
-      tls === undefined
-        ? createServer(settings)
-        : createTlsServer({ ...settings, ...tls, handshakeTimeout: HEADER_TIMEOUT });
-    server.maxConnections = MOST_CONNECTIONS;
-    // Bounded by the size of the head already; the default would drop fields without a word.
-    server.maxHeadersCount = 0;
-    server.timeout = SEND_TIMEOUT;
-    server.on('timeout', (socket) => this.#timedOut(socket));
-    server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) =>
-      this.#connected(socket),
-    );
-    server.on('request', (request, response) => void this.#requested(request, response));
-    return server;
+      onEnd: (end) => {
+        this.#answers--;
+        connection.senderEnded(sender);
+        this.#tellOf(end, file, socket);
+      },
+    });
+    connection.senderBegan(sender);
   }
 
   #connected(socket: Socket): void {
-    const senders = new Set<BodySender>();
-    this.#connections.set(socket, senders);
+    const connection = new ClientConnection(socket);
+    this.#connections.set(socket, connection);
     socket.on('close', () => {
       this.#connections.delete(socket);
-      for (const sender of senders) sender.connectionClosed();
-      if (this.#isClosed) this.#closedSocket('ended');
+      connection.closed();
+      if (!this.#listening) this.#stoppedListening('ended');
     });
   }
 
   async #requested(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const begun = performance.now();
+    const connection = this.#connections.get(request.socket);
+    connection?.requestBegan();
     // What cannot be sent any more is no news: the connection's end says it.
     response.on('error', () => undefined);
-    response.on('finish', () => this.#log(request, response, begun));
+    response.on('close', () => {
+      connection?.requestEnded();
+      this.#log(request, response, begun);
+    });
     try {
       await answer(request, response, this);
     } catch (error) {
@@ -240,42 +205,41 @@ export class FileServer implements ServerHandle, AnsweringServer {
     else sendFailure(response, error);
   }
 
-  #bodyEnded(end: BodyEnd, file: OpenedFile, socket: Socket): void {
-    const about = { server: this.id, name: file.name, client: socket.remoteAddress };
+  #tellOf(end: BodyEnd, { name }: OpenedFile, { remoteAddress }: Socket): void {
     if (end.how === 'changed') {
+      const about = { server: this.id, name, client: remoteAddress };
       this.#options.log.warn(about, 'the file changed while it was sent; the connection was cut');
     } else if (end.how === 'failed') {
-      const message = `cannot read ${file.name} any further: ${end.error.message}; the connection was cut`;
+      const message = `cannot read ${name} any further: ${end.error.message}; the connection was cut`;
       this.#options.onFault(new HeadwaterError('HW_DISK', message, { cause: end.error }), this);
     }
   }
 
-  /** No byte moved on a connection for as long as its timeout says. Waiting for this side is no fault of the client. */
+  /** No byte moved on a connection for as long as its timeout says. When it is this side that waits, it stays. */
   #timedOut(socket: Socket): void {
-    const senders = [...(this.#connections.get(socket) ?? [])];
-    const isOurDoing =
-      senders.length > 0 && (this.#state === 'paused' || !senders.some((each) => each.waitsForClient));
-    if (isOurDoing) socket.setTimeout(SEND_TIMEOUT);
-    else socket.destroy();
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) socket.destroy();
+    else if (connection.waitsForClient && this.#state !== 'paused') connection.cut();
+    else connection.prolong(this.#options.times.send);
   }
 
   #cut(): void {
-    clearTimeout(this.#graceTimer);
-    for (const socket of this.#connections.keys()) socket.destroy();
+    for (const connection of this.#connections.values()) connection.cut();
+    // Those that have not finished their TLS handshake are known to nobody else.
     this.#server.closeAllConnections();
   }
 
   #failed(cause: Error): void {
-    const message = `server ${this.id} on port ${this.#port} failed: ${cause.message}`;
+    const message = `server ${this.id} on port ${this.port} failed: ${cause.message}`;
     this.#options.onFault(new HeadwaterError('HW_LISTEN', message, { cause }), this);
-    this.#cut();
     this.#server.close();
-    this.#closedSocket('failed');
+    this.#cut();
+    this.#stoppedListening('failed');
   }
 
-  /** The listening socket is closed; so is the server once its connections are. */
-  #closedSocket(state: 'ended' | 'failed'): void {
-    this.#isClosed = true;
+  /** It is over once the connections are closed too. */
+  #stoppedListening(state: 'ended' | 'failed'): void {
+    this.#listening = false;
     if (state === 'ended' && this.#connections.size > 0) return;
     clearTimeout(this.#graceTimer);
     if (this.#state !== 'ended' && this.#state !== 'failed') this.#enter(state);
@@ -296,12 +260,10 @@ export class FileServer implements ServerHandle, AnsweringServer {
         url: request.url,
         range: request.headers.range,
         status: response.statusCode,
+        whole: response.writableFinished,
         milliseconds: Math.round(performance.now() - begun),
       },
-      'answered',
+      response.writableFinished ? 'answered' : 'cut off',
     );
   }
 }
-
-/** Seconds. */
-export const DEFAULT_GRACE = END_GRACE / 1000;

@@ -1,23 +1,17 @@
-import { close, constants, fstatSync, open, read, readlinkSync, realpath } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { close, constants, fstatSync, open, readlinkSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { HeadwaterError } from '../core/errors.ts';
 import type { DigestService } from './digests/digest-service.ts';
-import { identityOf, sameIdentity, type FileIdentity } from './digests/file-identity.ts';
-import { LISTING_AGE, MOST_LISTED, MOST_REHASH_DELAY, REHASH_DELAY } from './limits.ts';
-import { isServedSegment } from './request-name.ts';
-import type { FileDigests, ListedFile, Listing, OpenedFile, Store } from './store.ts';
-
-/** One path that was given to be served. */
-export type Root =
-  | { readonly kind: 'file'; readonly path: string; readonly name: string }
-  /** `path` is the real one. */
-  | { readonly kind: 'folder'; readonly path: string };
+import { identityOf, type FileIdentity } from './digests/file-identity.ts';
+import { FileInPlace } from './file-in-place.ts';
+import { findFiles, isInside, realPathOf, type Found, type Root } from './find-files.ts';
+import { LISTING_AGE, MOST_REHASH_DELAY, REHASH_DELAY } from './limits.ts';
+import type { ListedFile, Listing, OpenedFile, Store } from './store.ts';
 
 const openFile = promisify(open);
-const realPathOf = promisify(realpath.native);
 // Not blocking: opening a named pipe would otherwise wait for a writer.
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** What opening a path can say that means no more than that nothing is served there. */
@@ -67,7 +61,7 @@ export class FolderStore implements Store {
     const listed: ListedFile[] = [];
     for (const { name, path, identity } of files) {
       const digests = this.#digests.known(path, identity);
-      listed.push({ name, size: identity.size, ...(digests && { sha256: digests.sha256 }) });
+      listed.push({ name, size: Number(identity.size), ...(digests && { sha256: digests.sha256 }) });
     }
     return { files: listed, truncated };
   }
@@ -124,7 +118,7 @@ export class FolderStore implements Store {
 
   async #hash(path: string, identity: FileIdentity, attempt: number): Promise<void> {
     const digests = await this.#digests.find(path, identity, false);
-    if (digests !== undefined || this.#closed || this.#rehashing.has(path)) return;
+    if (digests !== 'changed' || this.#closed || this.#rehashing.has(path)) return;
     const timer = setTimeout(
       () => {
         this.#rehashing.delete(path);
@@ -142,126 +136,6 @@ export class FolderStore implements Store {
     }
     return this.#listing.found;
   }
-}
-
-/** An open file of a folder. */
-class FileInPlace implements OpenedFile {
-  readonly name: string;
-  readonly #service: DigestService;
-  readonly #descriptor: number;
-  readonly #path: string;
-  readonly #identity: FileIdentity;
-  readonly #onChange: () => void;
-
-  constructor(
-    service: DigestService,
-    descriptor: number,
-    name: string,
-    path: string,
-    identity: FileIdentity,
-    onChange: () => void,
-  ) {
-    this.#service = service;
-    this.#descriptor = descriptor;
-    this.name = name;
-    this.#path = path;
-    this.#identity = identity;
-    this.#onChange = onChange;
-  }
-
-  get size(): number {
-    return this.#identity.size;
-  }
-
-  get modified(): number {
-    return Number(BigInt(this.#identity.modifiedNs) / 1_000_000n);
-  }
-
-  get digests(): FileDigests | undefined {
-    return this.#service.known(this.#path, this.#identity);
-  }
-
-  findDigests(): Promise<FileDigests | undefined> {
-    return this.#service.find(this.#path, this.#identity, true);
-  }
-
-  get digestsIn(): number {
-    return this.#service.secondsUntil(this.#path);
-  }
-
-  read(
-    block: Buffer,
-    length: number,
-    position: number,
-    callback: (error: Error | null, bytes: number) => void,
-  ): void {
-    read(this.#descriptor, block, 0, length, position, callback);
-  }
-
-  unchanged(): boolean {
-    // A call into the kernel that does not touch the disk: about a microsecond, against a hundred for the block.
-    if (sameIdentity(identityOf(fstatSync(this.#descriptor, { bigint: true })), this.#identity)) return true;
-    this.#onChange();
-    return false;
-  }
-
-  close(): void {
-    close(this.#descriptor);
-  }
-}
-
-interface FoundFile {
-  readonly name: string;
-  readonly path: string;
-  readonly identity: FileIdentity;
-}
-
-interface Found {
-  readonly files: readonly FoundFile[];
-  readonly truncated: boolean;
-}
-
-/** Every file that a name leads to; of two under one name the first. Links to folders are followed only when asked for. */
-async function findFiles(roots: readonly Root[]): Promise<Found> {
-  const files = new Map<string, FoundFile>();
-  for (const root of roots) {
-    if (root.kind === 'file') {
-      await add(root.name, root.path, undefined);
-      continue;
-    }
-    const folders = [''];
-    for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-      const entries = await readdir(join(root.path, folder), { withFileTypes: true }).catch(() => []);
-      for (const entry of entries) {
-        if (!isServedSegment(entry.name)) continue;
-        const name = folder === '' ? entry.name : `${folder}/${entry.name}`;
-        if (entry.isDirectory()) folders.push(name);
-        else if (entry.isFile() || entry.isSymbolicLink()) await add(name, join(root.path, name), root.path);
-        if (files.size > MOST_LISTED) break;
-      }
-      if (files.size > MOST_LISTED) break;
-    }
-  }
-  const sorted = [...files.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { files: sorted.slice(0, MOST_LISTED), truncated: sorted.length > MOST_LISTED };
-
-  async function add(name: string, path: string, inside: string | undefined): Promise<void> {
-    if (files.has(name)) return;
-    try {
-      const real = await realPathOf(path);
-      if (inside !== undefined && !isInside(inside, real)) return;
-      const stats = await stat(real, { bigint: true });
-      if (stats.isFile()) files.set(name, { name, path: real, identity: identityOf(stats) });
-    } catch {
-      // Gone since it was listed, a dead link, or not ours to see: not served.
-    }
-  }
-}
-
-/** Whether a real path is below a real folder without passing anything hidden. */
-function isInside(folder: string, path: string): boolean {
-  const base = folder.endsWith(sep) ? folder : folder + sep;
-  return path.startsWith(base) && path.slice(base.length).split(sep).every(isServedSegment);
 }
 
 /**

@@ -41,8 +41,12 @@ export const HASHING_PATIENCE = 200;
 /** What answers may take to finish after an end was asked for; a second call cuts them off at once. */
 export const END_GRACE = 5_000;
 
-/** Most files hashed at once; each takes two threads. */
+/** Most files hashed at once when nobody waits for them, and never more than half the processors; each takes two threads. */
 export const MOST_HASHED_AT_ONCE = 4;
+/** Files that somebody waits for hashed at once, so that a short one does not wait for a long one. */
+export const URGENT_HASHED_AT_ONCE = 4;
+/** Kept digests read at once: each takes a file descriptor. */
+export const CACHE_READS = 32;
 /**
  * A file is hashed only when it was last changed this long ago: a kernel stamps changes with a clock of a few
  * milliseconds, and a second change within one tick could not be told from the first.

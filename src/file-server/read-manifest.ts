@@ -37,8 +37,8 @@ export async function readManifest(path: string, options: ReadManifestOptions = 
   const timer = onProgress && setInterval(() => onProgress(service.state), PROGRESS_INTERVAL);
   try {
     const isStopped = () => signal?.aborted === true;
-    const digests = isStopped() ? undefined : await service.find(real, identity, true);
-    if (digests !== undefined) return parseManifest(digests.manifestText, path);
+    const digests = isStopped() ? 'stopped' : await service.find(real, identity, true);
+    if (typeof digests === 'object') return parseManifest(digests.manifestText, path);
     if (isStopped()) throw new HeadwaterError('HW_INTERRUPTED', `hashing ${path} was stopped`);
     if (fault !== undefined) throw fault;
     throw new HeadwaterError('HW_SOURCE_CHANGED', `${path} changed while it was hashed`);

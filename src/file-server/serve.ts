@@ -6,6 +6,7 @@ import { DigestCache } from './digests/digest-cache.ts';
 import { DigestService, type HashingState } from './digests/digest-service.ts';
 import { FileServer } from './file-server.ts';
 import { FolderStore } from './folder-store.ts';
+import { CONNECTION_TIMES } from './http-server.ts';
 import { MOST_HASHED_AT_ONCE } from './limits.ts';
 import type { ServeEvent, ServeOptions, Serving } from './serve-types.ts';
 import { findRoots, normaliseServeOptions, type ServeSettings } from './settings.ts';
@@ -84,6 +85,7 @@ class FilesBeingServed implements Serving {
           limit,
           tls,
           grace,
+          times: CONNECTION_TIMES,
           log,
           onState: (changed) => this.#stateChanged(changed),
           onFault: (error, at) => this.#fault(error, at.id),

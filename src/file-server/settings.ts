@@ -3,7 +3,7 @@ import { basename, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 
 import { HeadwaterError } from '../core/errors.ts';
-import type { Root } from './folder-store.ts';
+import type { Root } from './find-files.ts';
 import { END_GRACE, FIRST_PORT, MOST_SERVERS } from './limits.ts';
 import type { WantedPort } from './listen.ts';
 import { SILENT, type Log } from './log.ts';

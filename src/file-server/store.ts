@@ -20,8 +20,8 @@ export interface OpenedFile {
   readonly modified: number;
   /** Undefined until they were found out. */
   readonly digests: FileDigests | undefined;
-  /** Finds them out before anything that nobody waits for; undefined when the file changed or cannot be read. */
-  findDigests(): Promise<FileDigests | undefined>;
+  /** Finds them out before those that nobody waits for. Resolves when they are known or cannot be found out. */
+  findDigests(): Promise<void>;
   /** Seconds that `findDigests` is likely to take from now. */
   readonly digestsIn: number;
   /** Reads bytes at `position` into the front of `block`: `callback(error, bytes)`; 0 bytes past the end. */

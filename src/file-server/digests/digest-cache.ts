@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { canonicalManifest, parseManifest, type Manifest } from '../../core/manifest.ts';
 import { CACHE_DAYS } from '../limits.ts';
-import { sameIdentity, type FileIdentity } from './file-identity.ts';
+import { identityText, type FileIdentity } from './file-identity.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
 const VERSION = 1;
@@ -34,9 +34,9 @@ export class DigestCache {
     try {
       const entry = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
       if (entry['version'] !== VERSION || entry['path'] !== path) return undefined;
-      if (!sameIdentity(entry['identity'] as FileIdentity, identity)) return undefined;
+      if (entry['state'] !== identityText(identity)) return undefined;
       const manifest = parseManifest(JSON.stringify(entry['manifest']), file);
-      if (manifest.size !== identity.size) return undefined;
+      if (BigInt(manifest.size) !== identity.size) return undefined;
       await this.#touch(file);
       return manifest;
     } catch {
@@ -49,7 +49,9 @@ export class DigestCache {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const file = this.#fileOf(path);
     const draft = `${file}.${process.pid}-${randomBytes(4).toString('hex')}`;
-    const text = `{"version":${VERSION},"path":${JSON.stringify(path)},"identity":${JSON.stringify(identity)},"manifest":${canonicalManifest(manifest)}}\n`;
+    const head = JSON.stringify({ version: VERSION, path, state: identityText(identity) });
+    const text = `${head.slice(0, -1)},"manifest":${canonicalManifest(manifest)}}
+`;
     try {
       await writeFile(draft, text, { mode: 0o600, flag: 'wx' });
       await rename(draft, file);

@@ -2,14 +2,17 @@ import { createHash } from 'node:crypto';
 
 import { HeadwaterError } from '../../core/errors.ts';
 import { canonicalManifest, type Manifest } from '../../core/manifest.ts';
-import { HASHING_IDLE, SETTLE_TIME } from '../limits.ts';
+import { CACHE_READS, HASHING_IDLE, SETTLE_TIME, URGENT_HASHED_AT_ONCE } from '../limits.ts';
 import type { FileDigests } from '../store.ts';
 import type { DigestCache } from './digest-cache.ts';
 import { lastTouched, sameIdentity, type FileIdentity } from './file-identity.ts';
 import { HashingPair } from './hashing-pair.ts';
+import { Turnstile } from './turnstile.ts';
 
 /** Bytes a second that are assumed until something was measured. */
 const FIRST_GUESS = 500_000_000;
+/** What is smaller says nothing about the rate, bytes. */
+const LEAST_MEASURED = 8 * 1024 * 1024;
 
 /** How far hashing is. */
 export interface HashingState {
@@ -21,10 +24,14 @@ export interface HashingState {
   readonly bytesDone: number;
 }
 
+/** `changed`: the file is no longer in that state. `failed`: it cannot be read; the fault was told. */
+export type Found = FileDigests | 'changed' | 'failed' | 'closed';
+
 interface Task {
   readonly path: string;
   readonly identity: FileIdentity;
-  readonly done: PromiseWithResolvers<FileDigests | undefined>;
+  readonly size: number;
+  readonly found: PromiseWithResolvers<Found>;
   urgent: boolean;
   pair: HashingPair | undefined;
 }
@@ -45,17 +52,18 @@ export interface DigestServiceOptions {
 export class DigestService {
   readonly #options: DigestServiceOptions;
   readonly #known = new Map<string, { identity: FileIdentity; digests: FileDigests }>();
+  readonly #paths = new Set<string>();
   /** Waiting or running, by path; the latest where a file changed while it was hashed. */
   readonly #tasks = new Map<string, Task>();
   readonly #running = new Set<Task>();
-  readonly #idle: HashingPair[] = [];
+  readonly #queue: Task[] = [];
   readonly #pairs = new Set<HashingPair>();
-  #queue: Task[] = [];
+  readonly #idlePairs: HashingPair[] = [];
+  readonly #cacheReads = new Turnstile(CACHE_READS);
   #idleTimer: NodeJS.Timeout | undefined;
   #rate = FIRST_GUESS;
   #bytes = 0;
   #bytesDone = 0;
-  #failed = 0;
   #closed = false;
 
   constructor(options: DigestServiceOptions) {
@@ -65,8 +73,8 @@ export class DigestService {
   get state(): HashingState {
     let bytesDone = this.#bytesDone;
     for (const { pair } of this.#running) bytesDone += pair?.bytesRead ?? 0;
-    const filesDone = this.#known.size + this.#failed;
-    return { files: filesDone + this.#tasks.size, filesDone, bytes: this.#bytes, bytesDone };
+    const files = this.#paths.size;
+    return { files, filesDone: files - this.#tasks.size, bytes: this.#bytes, bytesDone };
   }
 
   /** The digests of the file in that state, when they are at hand. */
@@ -75,56 +83,54 @@ export class DigestService {
     return known !== undefined && sameIdentity(known.identity, identity) ? known.digests : undefined;
   }
 
-  /**
-   * Finds the digests out; undefined when the file changed meanwhile, cannot be read, or the service was closed.
-   * `urgent`: somebody waits.
-   */
-  find(path: string, identity: FileIdentity, urgent: boolean): Promise<FileDigests | undefined> {
+  /** Finds the digests out. `urgent`: somebody waits. */
+  find(path: string, identity: FileIdentity, urgent: boolean): Promise<Found> {
     const known = this.known(path, identity);
     if (known !== undefined) return Promise.resolve(known);
-    let task = this.#tasks.get(path);
-    if (task !== undefined && sameIdentity(task.identity, identity)) {
-      if (urgent) this.#hurry(task);
-      return task.done.promise;
+    const before = this.#tasks.get(path);
+    if (before !== undefined && sameIdentity(before.identity, identity)) {
+      if (urgent) this.#hurry(before);
+      return before.found.promise;
     }
-    if (this.#closed) return Promise.resolve(undefined);
-    task = { path, identity, done: Promise.withResolvers(), urgent, pair: undefined };
+    if (this.#closed) return Promise.resolve('closed');
+    const size = Number(identity.size);
+    const task: Task = { path, identity, size, found: Promise.withResolvers(), urgent, pair: undefined };
+    this.#paths.add(path);
     this.#tasks.set(path, task);
     void this.#begin(task);
-    return task.done.promise;
+    return task.found.promise;
   }
 
   /** Seconds until the digests of that file are likely to be known. */
   secondsUntil(path: string): number {
     const task = this.#tasks.get(path);
     if (task === undefined) return 0;
-    let bytes = task.identity.size - (task.pair?.bytesRead ?? 0);
+    let bytes = bytesLeft(task);
     // Whatever else somebody waits for shares the machine with it.
-    for (const other of this.#tasks.values()) {
-      if (other !== task && other.urgent) bytes += other.identity.size - (other.pair?.bytesRead ?? 0);
-    }
+    for (const other of this.#tasks.values()) if (other !== task && other.urgent) bytes += bytesLeft(other);
     return bytes / this.#rate;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#idleTimer);
-    this.#queue = [];
-    for (const task of this.#tasks.values()) task.done.resolve(undefined);
+    this.#queue.length = 0;
+    for (const task of this.#tasks.values()) task.found.resolve('closed');
     this.#tasks.clear();
     await Promise.all([...this.#pairs].map((pair) => pair.close()));
   }
 
   async #begin(task: Task): Promise<void> {
-    const manifest = await this.#options.cache?.load(task.path, task.identity);
+    const { cache } = this.#options;
+    const load = () => cache?.load(task.path, task.identity) ?? Promise.resolve(undefined);
+    const manifest = await (task.urgent ? load() : this.#cacheReads.run(load));
     if (this.#closed) return;
     if (manifest !== undefined) {
       this.#settle(task, manifest);
       return;
     }
-    this.#bytes += task.identity.size;
-    if (task.urgent) this.#queue.unshift(task);
-    else this.#queue.push(task);
+    this.#bytes += task.size;
+    this.#enqueue(task);
     this.#dispatch();
   }
 
@@ -132,14 +138,21 @@ export class DigestService {
     if (task.urgent) return;
     task.urgent = true;
     const place = this.#queue.indexOf(task);
-    if (place > 0) this.#queue.unshift(...this.#queue.splice(place, 1));
+    if (place >= 0) {
+      this.#queue.splice(place, 1);
+      this.#enqueue(task);
+    }
     this.#dispatch();
   }
 
+  /** Behind what is urgent, and before what is not when it is urgent itself. */
+  #enqueue(task: Task): void {
+    const place = task.urgent ? this.#queue.findIndex((each) => !each.urgent) : -1;
+    this.#queue.splice(place < 0 ? this.#queue.length : place, 0, task);
+  }
+
   #dispatch(): void {
-    for (;;) {
-      const task = this.#queue[0];
-      if (task === undefined || !this.#mayStart(task)) break;
+    for (let task = this.#queue[0]; task !== undefined && this.#mayStart(task); task = this.#queue[0]) {
       this.#queue.shift();
       void this.#run(task);
     }
@@ -148,87 +161,67 @@ export class DigestService {
     for (const { pair, urgent } of running) if (pair !== undefined) pair.resting = somebodyWaits && !urgent;
   }
 
-  /** Urgent work counts only other urgent work: the rest makes room by resting. */
-  #mayStart(task: Task): boolean {
-    const counted = [...this.#running].filter((each) => each.urgent || !task.urgent);
-    return counted.length < this.#options.atOnce;
+  /** Urgent work counts only other urgent work, for the rest makes room by resting. */
+  #mayStart({ urgent }: Task): boolean {
+    if (!urgent) return this.#running.size < this.#options.atOnce;
+    return [...this.#running].filter((each) => each.urgent).length < URGENT_HASHED_AT_ONCE;
   }
 
   async #run(task: Task): Promise<void> {
     clearTimeout(this.#idleTimer);
-    const pair = this.#idle.pop() ?? this.#newPair();
+    const pair = this.#idlePairs.pop() ?? this.#newPair();
     task.pair = pair;
     this.#running.add(task);
+    let result: Manifest | 'changed' | 'failed';
     try {
-      await this.#settled(task.identity);
+      await settled(task.identity);
       const begun = performance.now();
-      const manifest = this.#closed ? 'changed' : await pair.digest(task);
-      if (manifest !== 'changed') {
-        this.#measure(task.identity.size, performance.now() - begun);
-        await this.#keep(task, manifest);
+      result = this.#closed ? 'changed' : await pair.digest(task);
+      this.#idlePairs.push(pair);
+      if (result !== 'changed') {
+        this.#measure(task.size, performance.now() - begun);
+        await this.#keep(task, result);
       }
-      this.#idle.push(pair);
-      this.#end(task, manifest);
     } catch (error) {
-      if (!(error instanceof HeadwaterError && error.code === 'HW_DISK')) {
-        this.#pairs.delete(pair);
-        await pair.close();
-      } else {
-        this.#idle.push(pair);
-      }
       if (this.#closed) return;
-      this.#failed++;
+      result = 'failed';
+      if (error instanceof HeadwaterError && error.code === 'HW_DISK') this.#idlePairs.push(pair);
+      else await this.#discard(pair);
       this.#options.onFault(error);
-      this.#end(task, 'changed');
     }
-  }
-
-  #end(task: Task, manifest: Manifest | 'changed'): void {
     if (this.#closed) return;
     task.pair = undefined;
     this.#running.delete(task);
-    this.#bytesDone += task.identity.size;
-    this.#settle(task, manifest);
+    this.#bytesDone += task.size;
+    this.#settle(task, result);
     this.#dispatch();
     if (this.#tasks.size === 0) this.#idleTimer = setTimeout(() => this.#dismiss(), HASHING_IDLE).unref();
   }
 
-  #settle(task: Task, manifest: Manifest | 'changed'): void {
+  #settle(task: Task, result: Manifest | 'changed' | 'failed'): void {
     if (this.#tasks.get(task.path) === task) this.#tasks.delete(task.path);
-    if (manifest === 'changed') {
-      task.done.resolve(undefined);
+    if (typeof result === 'string') {
+      task.found.resolve(result);
       return;
     }
-    const manifestText = canonicalManifest(manifest);
+    const manifestText = canonicalManifest(result);
     const manifestSha256 = createHash('sha256').update(manifestText).digest('hex');
-    const digests: FileDigests = { sha256: manifest.sha256, manifestText, manifestSha256 };
+    const digests: FileDigests = { sha256: result.sha256, manifestText, manifestSha256 };
     this.#known.set(task.path, { identity: task.identity, digests });
-    task.done.resolve(digests);
+    task.found.resolve(digests);
   }
 
   async #keep(task: Task, manifest: Manifest): Promise<void> {
     try {
       await this.#options.cache?.save(task.path, task.identity, manifest);
-    } catch (error) {
-      this.#options.onFault(
-        new HeadwaterError('HW_DISK', `the digests of ${task.path} cannot be kept in the cache`, {
-          cause: error,
-        }),
-      );
+    } catch (cause) {
+      const message = `the digests of ${task.path} cannot be kept in the cache; they are computed again next time`;
+      this.#options.onFault(new HeadwaterError('HW_DISK', message, { cause }));
     }
   }
 
   #measure(bytes: number, milliseconds: number): void {
-    if (bytes > 8 * 1024 * 1024) this.#rate = (bytes / milliseconds) * 1000;
-  }
-
-  /** Waits until another change of the file could be told from its last one. */
-  async #settled(identity: FileIdentity): Promise<void> {
-    const age = Date.now() - lastTouched(identity);
-    if (age < 0 || age >= SETTLE_TIME) return;
-    await new Promise((resolve) => {
-      setTimeout(resolve, SETTLE_TIME - age);
-    });
+    if (bytes >= LEAST_MEASURED) this.#rate = (bytes / milliseconds) * 1000;
   }
 
   #newPair(): HashingPair {
@@ -237,10 +230,25 @@ export class DigestService {
     return pair;
   }
 
-  #dismiss(): void {
-    for (const pair of this.#idle.splice(0)) {
-      this.#pairs.delete(pair);
-      void pair.close();
-    }
+  async #discard(pair: HashingPair): Promise<void> {
+    this.#pairs.delete(pair);
+    await pair.close();
   }
+
+  #dismiss(): void {
+    for (const pair of this.#idlePairs.splice(0)) void this.#discard(pair);
+  }
+}
+
+function bytesLeft({ size, pair }: Task): number {
+  return size - (pair?.bytesRead ?? 0);
+}
+
+/** Waits until another change of the file could be told from its last one. */
+async function settled(identity: FileIdentity): Promise<void> {
+  const age = Date.now() - lastTouched(identity);
+  if (age < 0 || age >= SETTLE_TIME) return;
+  await new Promise((resolve) => {
+    setTimeout(resolve, SETTLE_TIME - age);
+  });
 }

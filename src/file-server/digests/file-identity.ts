@@ -5,20 +5,15 @@ import type { BigIntStats } from 'node:fs';
  * that a writer who puts the old modification time back is noticed too.
  */
 export interface FileIdentity {
-  readonly size: number;
-  readonly inode: string;
+  readonly size: bigint;
+  readonly inode: bigint;
   /** Nanoseconds since 1970. */
-  readonly modifiedNs: string;
-  readonly changedNs: string;
+  readonly modifiedNs: bigint;
+  readonly changedNs: bigint;
 }
 
-export function identityOf(stats: BigIntStats): FileIdentity {
-  return {
-    size: Number(stats.size),
-    inode: String(stats.ino),
-    modifiedNs: String(stats.mtimeNs),
-    changedNs: String(stats.ctimeNs),
-  };
+export function identityOf({ size, ino, mtimeNs, ctimeNs }: BigIntStats): FileIdentity {
+  return { size, inode: ino, modifiedNs: mtimeNs, changedNs: ctimeNs };
 }
 
 export function sameIdentity(a: FileIdentity, b: FileIdentity): boolean {
@@ -28,8 +23,11 @@ export function sameIdentity(a: FileIdentity, b: FileIdentity): boolean {
 }
 
 /** Milliseconds since 1970 of the youngest of its times. */
-export function lastTouched(identity: FileIdentity): number {
-  const modified = BigInt(identity.modifiedNs);
-  const changed = BigInt(identity.changedNs);
-  return Number((modified > changed ? modified : changed) / 1_000_000n);
+export function lastTouched({ modifiedNs, changedNs }: FileIdentity): number {
+  return Number((modifiedNs > changedNs ? modifiedNs : changedNs) / 1_000_000n);
+}
+
+/** As text that is the same only for the same state. */
+export function identityText({ size, inode, modifiedNs, changedNs }: FileIdentity): string {
+  return [size, inode, modifiedNs, changedNs].join(' ');
 }

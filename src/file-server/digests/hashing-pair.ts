@@ -43,7 +43,7 @@ export class HashingPair {
    * @throws HeadwaterError `HW_DISK`, `HW_INTERNAL` (a thread died; the pair is of no more use)
    */
   async digest({ path, identity }: ReadJob): Promise<Manifest | 'changed'> {
-    const { size } = identity;
+    const size = Number(identity.size);
     this.#ring.reset();
     Atomics.store(this.#control, CONTROL_READ, 0);
     const died = Promise.withResolvers<never>();

@@ -38,12 +38,13 @@ function digest({ path, identity }: ReadJob, ring: BlockRing): ReadResult {
   const isSame = () => sameIdentity(identityOf(fstatSync(file, { bigint: true })), identity);
   try {
     if (!isSame()) return { kind: 'changed' };
+    const size = Number(identity.size);
     const whole = createHash('sha256');
     let position = 0;
-    while (position < identity.size) {
+    while (position < size) {
       while (Atomics.load(control, CONTROL_REST) === 1) Atomics.wait(control, CONTROL_REST, 1);
       const block = ring.toFill();
-      const bytes = readSync(file, block, 0, Math.min(block.length, identity.size - position), position);
+      const bytes = readSync(file, block, 0, Math.min(block.length, size - position), position);
       if (bytes === 0 || !isSame()) return { kind: 'changed' };
       const read = block.subarray(0, bytes);
       // The other side may empty the block as soon as it is handed over, and never changes it before that.
