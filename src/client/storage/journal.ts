@@ -24,7 +24,7 @@ const SEAL_BYTES = 32;
 /** Bytes in a record of the tail. */
 export const RECORD_BYTES = 8;
 /** Longest text (nearly all of it `extra`), bytes: the journal is written anew once a second. */
-export const MOST_TEXT_BYTES = 1024 * 1024;
+const MOST_TEXT_BYTES = 1024 * 1024;
 /** Longest journal that is read, bytes: the longest text and a bitmap of 16 million chunks, with a tail. */
 export const MOST_JOURNAL_BYTES = 8 * 1024 * 1024;
 

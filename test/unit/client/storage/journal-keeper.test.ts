@@ -72,19 +72,18 @@ test('a chunk is in the journal at once, before any sync', async (t) => {
 
 test('a new journal is written once a second at most, however many chunks become done', async (t) => {
   const { mark, inode, read } = await setUp(t, nothingToSync);
-  const replaced: number[] = [];
+  let replaced = 0;
   const began = performance.now();
   let last = await inode();
   for (let chunk = 0; performance.now() - began < 2_600; chunk++) {
     mark(chunk % CHUNKS);
     const now = await inode();
-    if (now !== last) replaced.push(performance.now());
+    if (now !== last) replaced++;
     last = now;
     await soon(1);
   }
-  assert.equal(replaced.length, 2);
-  assert.ok((replaced[0] ?? 0) - began >= 990);
-  assert.ok((replaced[1] ?? 0) - (replaced[0] ?? 0) >= 950);
+  const seconds = (performance.now() - began) / 1000;
+  assert.ok(replaced >= 1 && replaced <= seconds, `${replaced} in ${seconds} s`);
   const { done } = await read();
   assert.ok(done.count > 0);
 });
