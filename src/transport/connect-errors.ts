@@ -51,9 +51,9 @@ export function connectError(cause: Error, { url, host, begun }: Circumstances):
   if (cause instanceof HeadwaterError) return cause;
   const code = codeOf(cause);
   const details = { url, ...(code !== undefined && { reason: code }) };
-  if (!begun && code !== undefined && isTlsCode(code, cause)) {
+  if (!begun && code !== undefined && isTlsCode(code)) {
     const reason = CERTIFICATE_REASONS[code] ?? `could not agree on TLS (${cause.message})`;
-    return new HeadwaterError('HW_TLS', `${host} ${reason}.`, { cause, details });
+    return new HeadwaterError('HW_TLS', `${host} ${reason}${namesIn(cause)}.`, { cause, details });
   }
   const reason = (code === undefined ? undefined : REASONS[code]) ?? `cannot be reached (${cause.message})`;
   return new HeadwaterError('HW_CONNECT', `${host} ${reason}.`, { cause, details });
@@ -69,8 +69,15 @@ function codeOf(error: Error): string | undefined {
   return undefined;
 }
 
-/** OpenSSL's names for what it finds in a certificate carry no prefix, but Node puts no `syscall` on them either. */
-function isTlsCode(code: string, cause: Error): boolean {
-  if (code in CERTIFICATE_REASONS || code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_')) return true;
-  return !code.startsWith('E') && !('syscall' in cause);
+/** OpenSSL's names for what it finds in a certificate have underscores and no prefix; the system's have neither. */
+function isTlsCode(code: string): boolean {
+  if (code.startsWith('ERR_')) return /^ERR_(SSL|TLS|OSSL)_/.test(code);
+  return code.includes('_') && !(code in REASONS);
+}
+
+/** The names that a certificate is for, where the error brings the certificate along. */
+function namesIn(error: Error): string {
+  if (!('cert' in error) || typeof error.cert !== 'object' || error.cert === null) return '';
+  if (!('subjectaltname' in error.cert) || typeof error.cert.subjectaltname !== 'string') return '';
+  return ` (${error.cert.subjectaltname})`;
 }

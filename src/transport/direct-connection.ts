@@ -16,6 +16,10 @@ interface Exchange {
   answer: Answer;
   /** Sent on a socket that had answered before: it may have been closed in the meantime. */
   reused: boolean;
+  /** Body bytes that came with the head or while nobody took them; they go before anything still on the wire. */
+  kept: Uint8Array;
+  /** The server has closed after the bytes in `kept`. */
+  closed: boolean;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -28,10 +32,6 @@ export class DirectConnection implements Connection {
   #wire: Wire | undefined;
   #exchange: Exchange | undefined;
   #paused = false;
-  /** Body bytes that came with a head or while nobody took them; always before anything still on the wire. */
-  #kept: Uint8Array = NOTHING;
-  /** The server has closed after the bytes in `#kept`. */
-  #closed = false;
   /** Bytes are being handed over: a `resume` from within must not hand over the next ones before these. */
   #feeding = false;
 
@@ -61,6 +61,8 @@ export class DirectConnection implements Connection {
         reject,
         answer,
         reused: this.#wire !== undefined,
+        kept: NOTHING,
+        closed: false,
       };
       this.#transmit(this.#exchange);
     });
@@ -121,7 +123,7 @@ export class DirectConnection implements Connection {
     const exchange = this.#exchange;
     if (exchange === undefined || !exchange.answer.inBody) return undefined;
     let memory: Uint8Array | undefined;
-    if (this.#kept.length === 0) {
+    if (exchange.kept.length === 0) {
       this.#guard(exchange, () => {
         memory = exchange.answer.memory();
       });
@@ -144,7 +146,7 @@ export class DirectConnection implements Connection {
       this.#hangUp();
       return;
     }
-    if (this.#kept.length > 0) this.#kept = Buffer.concat([this.#kept, bytes]);
+    if (exchange.kept.length > 0) exchange.kept = Buffer.concat([exchange.kept, bytes]);
     else this.#feed(exchange, bytes, true);
   }
 
@@ -155,16 +157,16 @@ export class DirectConnection implements Connection {
     if (this.#exchange !== exchange) return;
     const rest = bytes.subarray(input.at);
     const { done } = exchange.answer;
-    this.#kept = done || rest.length === 0 ? NOTHING : lent ? rest.slice() : rest;
+    exchange.kept = done || rest.length === 0 ? NOTHING : lent ? rest.slice() : rest;
     if (!done) return;
     if (rest.length > 0) this.#hangUp();
     this.#finish(exchange);
   }
 
   #goOn(exchange: Exchange): void {
-    if (this.#kept.length > 0) this.#feed(exchange, this.#kept, false);
-    if (this.#exchange !== exchange || exchange.answer.done || this.#kept.length > 0) return;
-    if (this.#closed) this.#serverClosed(exchange);
+    if (exchange.kept.length > 0) this.#feed(exchange, exchange.kept, false);
+    if (this.#exchange !== exchange || exchange.answer.done || exchange.kept.length > 0) return;
+    if (exchange.closed) this.#serverClosed(exchange);
     else this.#wire?.resume();
   }
 
@@ -179,7 +181,7 @@ export class DirectConnection implements Connection {
       const { host } = this.#origin;
       const { begun } = exchange.answer;
       this.#fail(exchange, connectError(error, { url: shownUrl(exchange.request.url), host, begun }));
-    } else if (this.#kept.length > 0) this.#closed = true;
+    } else if (exchange.kept.length > 0) exchange.closed = true;
     else this.#serverClosed(exchange);
   }
 
@@ -220,8 +222,6 @@ export class DirectConnection implements Connection {
   #hangUp(): void {
     this.#wire?.destroy();
     this.#wire = undefined;
-    this.#kept = NOTHING;
-    this.#closed = false;
   }
 
   /** Runs what calls the receiver; what it throws ends the exchange. */

@@ -42,6 +42,8 @@ export class Wire {
   readonly #socket: Socket;
   readonly #connectTimer: NodeJS.Timeout;
   #over = false;
+  /** Written before the connection stood. A handshake that fails would otherwise be reported as a failed write. */
+  #waiting: Uint8Array[] | undefined = [];
   /** The owner's memory that the next read fills. */
   #memory: Uint8Array | undefined;
 
@@ -60,7 +62,7 @@ export class Wire {
       this.#end(connectTimedOut(origin, connectTimeout));
     }, connectTimeout);
     this.#socket
-      .on(origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => clearTimeout(this.#connectTimer))
+      .on(origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => this.#ready())
       .on('error', (error) => this.#end(error))
       .on('end', () => this.#end(undefined))
       .on('close', () => this.#end(undefined));
@@ -68,11 +70,12 @@ export class Wire {
 
   /** Everything written has been handed to the system. */
   get flushed(): boolean {
-    return this.#socket.writableLength === 0;
+    return this.#waiting === undefined && this.#socket.writableLength === 0;
   }
 
   write(bytes: Uint8Array): void {
-    this.#socket.write(bytes);
+    if (this.#waiting === undefined) this.#socket.write(bytes);
+    else this.#waiting.push(bytes);
   }
 
   /** Stops reading. TLS may hand over what it had already read. */
@@ -90,6 +93,13 @@ export class Wire {
     this.#memory = undefined;
     clearTimeout(this.#connectTimer);
     this.#socket.destroy();
+  }
+
+  #ready(): void {
+    clearTimeout(this.#connectTimer);
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const bytes of waiting) this.#socket.write(bytes);
   }
 
   #read(length: number): void {

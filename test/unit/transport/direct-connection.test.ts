@@ -206,15 +206,6 @@ describe('a direct connection that fails', () => {
     assert.equal(error.message, `${url.host} refuses connections: nothing listens on that port.`);
   });
 
-  it('says that a name is unknown', async () => {
-    const url = new URL('http://no-such-host.invalid/file');
-    const error = await failure(
-      openConnection(url, defaultTransportSettings).send(get(url), new Collector()),
-    );
-    assert.equal(error.code, 'HW_CONNECT');
-    assert.match(error.message, /^no-such-host\.invalid (is not known|cannot be looked up)/);
-  });
-
   it('gives up when the server does not take the connection in time', async () => {
     // A listening socket with a full queue lets further connects wait, as a host that drops packets does; a TLS server
     // that says nothing is the same to the one who waits.
