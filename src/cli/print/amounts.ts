@@ -1,13 +1,31 @@
-import prettyBytes from 'pretty-bytes';
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
+const SHORT = new Intl.NumberFormat('en', { maximumSignificantDigits: 3, useGrouping: false });
+const STEADY = new Intl.NumberFormat('en', {
+  minimumSignificantDigits: 3,
+  maximumSignificantDigits: 3,
+  useGrouping: false,
+});
 
-/** `12.3 MiB`; powers of 1024. */
+/** `1 MiB`, `12.3 MiB`; powers of 1024. */
 export function size(bytes: number): string {
-  return prettyBytes(Math.round(bytes), { binary: true });
+  return inUnits(bytes, SHORT);
+}
+
+/** `1.00 MiB`, `12.3 MiB`: always three digits from a KiB on, so that a number that changes keeps its place. */
+export function steadySize(bytes: number): string {
+  return inUnits(bytes, STEADY);
+}
+
+function inUnits(bytes: number, format: Intl.NumberFormat): string {
+  const whole = Math.max(0, Math.round(bytes));
+  if (whole < 1024) return `${whole} B`;
+  const power = Math.min(UNITS.length - 1, Math.floor(Math.log2(whole) / 10));
+  return `${format.format(whole / 1024 ** power)} ${UNITS[power]}`;
 }
 
 /** `12.3 MiB/s`. */
 export function rate(bytesPerSecond: number): string {
-  return `${size(bytesPerSecond)}/s`;
+  return `${steadySize(bytesPerSecond)}/s`;
 }
 
 /** `45 %` of a whole that is being done; 100 only when nothing is missing. */

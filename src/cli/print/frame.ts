@@ -1,5 +1,5 @@
 import type { SourceState } from '../../client/types.ts';
-import { clock, count, percentDone, percentOf, rate, size } from './amounts.ts';
+import { clock, count, percentDone, percentOf, rate, size, steadySize } from './amounts.ts';
 import type { DownloadView, SourceRow } from './download-view.ts';
 import type { Paint, Style } from './paint.ts';
 import { shortReason } from './reason.ts';
@@ -39,26 +39,30 @@ export function frame(view: DownloadView, settings: FrameSettings): string[] {
   const rows = view.rows;
   const shown = rows.length <= room ? rows : rows.slice(0, Math.max(0, room - 1));
   const idWidth = String(rows.length).length;
-  const lines = shown.map((row) => sourceLine(row, view.now, width, idWidth, settings));
+  const lastWidth = settings.columns >= WIDE ? 26 : 12;
+  const others = 2 + idWidth + 2 + 2 + STATE_WIDTH + 1 + SHARE_WIDTH + 2 + lastWidth;
+  const longest = Math.max(...shown.map(({ url }) => shortUrl(url, width).length));
+  const labelWidth = Math.max(1, Math.min(longest, width - others));
+  const widths = { id: idWidth, label: labelWidth, last: lastWidth };
+  const lines = shown.map((row) => sourceLine(row, view.now, widths, settings));
   if (shown.length < rows.length) lines.push(moreLine(rows.slice(shown.length), width, settings));
   lines.push(totalLine(view, width, settings));
   return lines;
 }
 
-function sourceLine(
-  row: SourceRow,
-  now: number,
-  width: number,
-  idWidth: number,
-  settings: FrameSettings,
-): string {
-  const { columns, paint, unicode } = settings;
-  const lastWidth = columns >= WIDE ? 26 : 12;
-  const labelWidth = width - 2 - idWidth - 2 - 2 - STATE_WIDTH - 1 - SHARE_WIDTH - 2 - lastWidth;
-  const label = shortUrl(row.url, Math.max(1, labelWidth), unicode ? '…' : '~').padEnd(labelWidth);
+interface Widths {
+  readonly id: number;
+  readonly label: number;
+  readonly last: number;
+}
+
+function sourceLine(row: SourceRow, now: number, widths: Widths, settings: FrameSettings): string {
+  const { paint, unicode } = settings;
+  const id = String(row.id).padStart(widths.id);
+  const label = shortUrl(row.url, widths.label, unicode ? '…' : '~').padEnd(widths.label);
   const state = paint(STATE_STYLE[row.state], row.state.padEnd(STATE_WIDTH));
   const share = (row.state === 'probing' ? '' : percentOf(row.share)).padStart(SHARE_WIDTH);
-  return `  ${String(row.id).padStart(idWidth)}  ${label}  ${state} ${share}  ${lastColumn(row, now, lastWidth, settings)}`;
+  return `  ${id}  ${label}  ${state} ${share}  ${lastColumn(row, now, widths.last, settings)}`;
 }
 
 /** The rate of a source that sends; of another why, and when it is asked again. */
@@ -70,9 +74,9 @@ function lastColumn(row: SourceRow, now: number, width: number, { paint, unicode
     return width >= 20 && row.connections > 0 ? `${sends}  ${paint('dim', connections)}` : sends;
   }
   const why = shortReason(row.code);
-  const again = row.retryAt === undefined ? '' : `again in ${clock((row.retryAt - now) / 1000)}`;
-  const both = [why, again].filter((each) => each !== '').join(', ');
-  return paint('dim', (both.length <= width ? both : again === '' ? why : again).slice(0, width));
+  const left = row.retryAt === undefined ? '' : clock((row.retryAt - now) / 1000);
+  const both = left === '' ? why : why === '' ? `again in ${left}` : `${why}, again in ${left}`;
+  return paint('dim', (both.length <= width ? both : left === '' ? why : `in ${left}`).slice(0, width));
 }
 
 function moreLine(rest: readonly SourceRow[], width: number, { unicode, paint }: FrameSettings): string {
@@ -90,7 +94,7 @@ function totalLine(view: DownloadView, width: number, settings: FrameSettings): 
   if (!view.started) return paint('dim', '  asking the sources'.slice(0, width));
   const done = view.size === 0 ? 1 : view.bytes / view.size;
   const left = view.secondsLeft === undefined ? 'waiting' : `${clock(view.secondsLeft)} left`;
-  const amounts = columns >= WIDE ? `  ${size(view.bytes).padStart(8)} of ${size(view.size)}` : '';
+  const amounts = columns >= WIDE ? `  ${steadySize(view.bytes).padStart(8)} of ${size(view.size)}` : '';
   const tail = `  ${percentDone(done).padStart(5)}${amounts}  ${rate(view.rate).padStart(RATE_WIDTH)}  ${left.padEnd(12)}`;
   const room = Math.max(4, width - 2 - tail.length);
   return `  ${bar(done, room, settings)}${paint('bold', tail.trimEnd())}`;

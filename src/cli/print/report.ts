@@ -4,10 +4,10 @@ import type { Paint } from './paint.ts';
 import { oneLine } from './plain-text.ts';
 import { shortUrl } from './short-url.ts';
 
-const VERIFIED: Record<Verification, string> = {
+/** For `none` a notice has said so already. */
+const VERIFIED: Partial<Record<Verification, string>> = {
   chunks: 'Every chunk matched its digest.',
   sha256: 'The whole matched its SHA-256.',
-  none: 'Nothing was verified: no digest was known.',
 };
 
 /** Widest a source is shown, columns. */
@@ -19,9 +19,10 @@ const NARROW = 72;
 export function reportText(report: DownloadReport, columns: number, paint: Paint): string {
   const fetched = report.size - report.resumedBytes;
   const { output } = report;
+  const verified = VERIFIED[report.verified];
   const lines = [
     `${paint('bold', output === '-' ? 'standard output' : oneLine(output))}: ${size(report.size)} in ${spell(report.seconds)}, ${rate(report.rate)} on average.`,
-    paint(report.verified === 'none' ? 'yellow' : 'green', VERIFIED[report.verified]),
+    ...(verified === undefined ? [] : [paint('green', verified)]),
     ...(report.sha256 === undefined ? [] : [`SHA-256 ${report.sha256}`]),
     '',
     ...sourceTable(report.sources, columns, paint),

@@ -8,6 +8,7 @@ import { reportText } from './report.ts';
 import type { Screen } from './screen.ts';
 import { noticeSentence, startSentence } from './sentences.ts';
 import { showsBlocks } from './unicode.ts';
+import { wrapWords } from './wrap-words.ts';
 
 /** Milliseconds between two pictures; fast enough to look alive, slow enough to cost nothing. */
 export const REDRAW_EVERY = 100;
@@ -36,12 +37,13 @@ export function terminalPrinter(
     if (how === 'keep') draw();
     screen.leave(how);
   };
+  const above = (text: string): void => screen.above(wrapWords(hide(text), (stream.columns ?? 80) - 1));
   draw();
   return {
     event(event: DownloadEvent) {
       view.take(event);
-      if (event.event === 'start') screen.above(hide(startSentence(event, urls.length)));
-      else if (event.event === 'notice') screen.above(paint('yellow', hide(noticeSentence(event))));
+      if (event.event === 'start') above(startSentence(event, urls.length));
+      else if (event.event === 'notice') above(noticeSentence(event));
       else if (event.event === 'done') {
         close('clear');
         stream.write(`${hide(reportText(event, stream.columns ?? 80, paint))}\n`);

@@ -9,6 +9,7 @@ import {
   rate,
   size,
   spell,
+  steadySize,
 } from '../../../../src/cli/print/amounts.ts';
 
 test('sizes are powers of 1024 and say so', () => {
@@ -17,6 +18,22 @@ test('sizes are powers of 1024 and say so', () => {
   assert.equal(size(1.5 * 1024 ** 3), '1.5 GiB');
   assert.equal(rate(12.34 * 1024 ** 2), '12.3 MiB/s');
   assert.equal(size(0.4), '0 B');
+});
+
+test('what changes in place has three digits, whatever it is', () => {
+  const KIB = 1024;
+  for (const [bytes, text] of [
+    [0, '0 B'],
+    [999, '999 B'],
+    [KIB, '1.00 KiB'],
+    [9.99 * KIB, '9.99 KiB'],
+    [9.999 * KIB, '10.0 KiB'],
+    [99.96 * KIB, '100 KiB'],
+    [1023 * KIB, '1020 KiB'],
+    [KIB ** 2, '1.00 MiB'],
+  ] as const) {
+    assert.equal(steadySize(bytes), text);
+  }
 });
 
 test('a download is at 100 % only when nothing is missing', () => {

@@ -28,12 +28,15 @@ test('before the first answer every source is probing', () => {
 
 test('a source that sends shows state, share, rate and connections', () => {
   const [line] = drawn([start(), progress(4)]);
-  assert.match(line ?? '', /^ {2}1 {2}mirror1\.example\.org\/pub\/big\.iso +running +25 % +3 MiB\/s +×2$/);
+  assert.match(
+    line ?? '',
+    /^ {2}1 {2}mirror1\.example\.org\/pub\/big\.iso +running +25 % +3\.00 MiB\/s +×2$/,
+  );
 });
 
 test('the last line shows bar, percent, amounts, rate and time left', () => {
   const last = drawn([start(), progress(4)]).at(-1) ?? '';
-  assert.match(last, /^ {2}━+╸?─+ +50 % +50 MiB of 100 MiB +10 MiB\/s +0:05 left$/);
+  assert.match(last, /^ {2}━+╸?─+ +50 % +50\.0 MiB of 100 MiB +10\.0 MiB\/s +0:05 left$/);
   const bar = last.trim().split(' ')[0] ?? '';
   assert.ok(Math.abs(bar.replace(/─+$/, '').length - bar.length / 2) <= 1, bar);
 });

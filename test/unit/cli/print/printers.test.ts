@@ -64,9 +64,12 @@ test('lines: start, each source and the total at every interval, troubles, notic
     lines[0],
     'big.iso: 100 MiB in 100 chunks of 1 MiB from 2 sources; 1 KiB are here already; every chunk is verified as it lands',
   );
-  assert.match(lines[1] ?? '', /^ {2}1 {2}mirror1\.example\.org\/pub\/big\.iso +running +25 % {2}3 MiB\/s$/);
+  assert.match(
+    lines[1] ?? '',
+    /^ {2}1 {2}mirror1\.example\.org\/pub\/big\.iso +running +25 % {2}3\.00 MiB\/s$/,
+  );
   assert.match(lines[2] ?? '', /^ {2}2 {2}mirror2/);
-  assert.equal(lines[3], '5 s: 50 %, 50 MiB of 100 MiB, 10 MiB/s, 0:05 left');
+  assert.equal(lines[3], '5 s: 50 %, 50 MiB of 100 MiB, 10.0 MiB/s, 0:05 left');
   assert.equal(lines[4], 'source 2 http://***@b/f: waiting, asked again in 2 s: refused the connection');
   assert.equal(lines[5], 'note: every server is away');
   assert.match(lines[6] ?? '', /^big\.iso: 100 MiB in 10 s/);

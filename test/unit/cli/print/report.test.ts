@@ -12,18 +12,15 @@ test('tells what came, how it was verified, who sent what, and what it cost', ()
   const text = reportText(done(), 100, plain);
   assert.match(
     text,
-    /^big\.iso: 100 MiB in 10 s, 10 MiB\/s on average\.\nEvery chunk matched its digest\.\n/,
+    /^big\.iso: 100 MiB in 10 s, 10\.0 MiB\/s on average\.\nEvery chunk matched its digest\.\n/,
   );
   assert.match(text, /SHA-256 (ab){32}\n/);
-  assert.match(text, /1 {2}mirror1\.example\.org\/pub\/big\.iso +100 MiB +100 % +10 MiB\/s +2 +0\n/);
+  assert.match(text, /1 {2}mirror1\.example\.org\/pub\/big\.iso +100 MiB +100 % +10\.0 MiB\/s +2 +0\n/);
   assert.match(text, /0 B came in vain; the last 0\.1 s had a source with nothing left to do\.$/);
 });
 
-test('says in words when nothing was verified', () => {
-  assert.match(
-    reportText(done({ verified: 'none' }), 100, plain),
-    /Nothing was verified: no digest was known\./,
-  );
+test('claims nothing when nothing was verified', () => {
+  assert.ok(!reportText(done({ verified: 'none' }), 100, plain).includes('matched'));
 });
 
 test('names who was dropped, and why', () => {
