@@ -18,6 +18,11 @@ const COMMANDS: readonly LazyCommand[] = [
     summary: 'download one file from many servers at once',
     load: async () => (await import('./get.ts')).getCommand(),
   },
+  {
+    name: 'serve',
+    summary: 'hand out files from this machine',
+    load: async () => (await import('./serve.ts')).serveCommand(),
+  },
 ];
 
 const EXAMPLES = `

@@ -38,7 +38,9 @@ export async function answer(
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     // What such a request carries is not read.
     response.setHeader('Connection', 'close');
-    throw new HeadwaterError('HW_METHOD', `${request.method} is not offered; GET and HEAD are`);
+    throw new HeadwaterError('HW_METHOD', `${request.method} is not offered; GET and HEAD are`, {
+      details: { allow: 'GET, HEAD' },
+    });
   }
   refuseUnlessRunning(response, server);
   const asked = parseTarget(request.url ?? '/');

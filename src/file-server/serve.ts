@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 
 import { HeadwaterError } from '../core/errors.ts';
 import { BlockPool } from './block-pool.ts';
+import { ControlServer } from './control.ts';
 import { DigestCache } from './digests/digest-cache.ts';
 import { DigestService, type HashingState } from './digests/digest-service.ts';
 import { FileServer } from './file-server.ts';
@@ -49,6 +50,7 @@ class FilesBeingServed implements Serving {
   readonly #hashed = Promise.withResolvers<void>();
   readonly #closed = Promise.withResolvers<void>();
   #timer: NodeJS.Timeout | undefined;
+  #control: ControlServer | undefined;
   #started = false;
   #closing: Promise<void> | undefined;
 
@@ -67,7 +69,7 @@ class FilesBeingServed implements Serving {
   }
 
   get control(): string | undefined {
-    return undefined;
+    return this.#control?.url;
   }
 
   get hashing(): HashingState {
@@ -95,6 +97,10 @@ class FilesBeingServed implements Serving {
       );
       this.servers.push(server);
     }
+    const { control } = this.#settings;
+    if (control !== undefined) {
+      this.#control = await ControlServer.start({ ...control, servers: this.servers, address, tls });
+    }
     this.#started = true;
     void this.#prepare();
     const { files } = await this.#store.list();
@@ -102,6 +108,7 @@ class FilesBeingServed implements Serving {
       event: 'ready',
       servers: this.servers.map((each) => each.status()),
       names: files.map(({ name }) => name),
+      ...(this.control !== undefined && { control: this.control }),
     });
     if (onEvent !== undefined) this.#timer = setInterval(() => this.#emitStatus(), interval);
     signal?.addEventListener('abort', this.#stop);
@@ -132,7 +139,7 @@ class FilesBeingServed implements Serving {
     clearInterval(this.#timer);
     this.#settings.signal?.removeEventListener('abort', this.#stop);
     this.#store.close();
-    await this.#digests.close();
+    await Promise.all([this.#digests.close(), this.#control?.close()]);
     this.#hashed.resolve();
     if (this.#started) this.#emit({ event: 'end', servers: this.servers.map((each) => each.status()) });
     this.#closed.resolve();
