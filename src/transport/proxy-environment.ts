@@ -4,7 +4,7 @@ import { HeadwaterError } from '../core/errors.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const SCHEMES = new Set(['http:', 'https:', 'socks5:']);
+const SCHEMES = new Set(['http:', 'https:']);
 
 /**
  * Which proxy leads to an origin, by the variables that most programs follow: `http_proxy`, `https_proxy`, `all_proxy` for both and
@@ -40,11 +40,11 @@ function variable(environment: Environment, name: string): Variable | undefined 
 /** The value may hold a password and stays out of messages. */
 function proxyUrl(name: string, value: string): URL {
   const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`;
-  const url = URL.parse(text.replace(/^socks5h?:/i, 'socks5:'));
+  const url = URL.parse(text);
   if (url === null || !SCHEMES.has(url.protocol) || url.hostname === '') {
     throw new HeadwaterError(
       'HW_USAGE',
-      `The environment variable ${name} does not hold the URL of a proxy (http:, https: or socks5:).`,
+      `The environment variable ${name} does not hold the URL of a proxy that can be used here (http: or https:).`,
     );
   }
   return url;

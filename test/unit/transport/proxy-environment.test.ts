@@ -31,14 +31,13 @@ describe('the proxy from the environment', () => {
     assert.equal(proxy({ http_proxy: ' ', HTTP_PROXY: '' }, 'http://a/'), undefined);
   });
 
-  it('may come without a scheme, with a user and through SOCKS', () => {
+  it('may come without a scheme, and with a user', () => {
     assert.equal(proxy({ http_proxy: 'proxy.example:3128' }, 'http://a/'), 'http://proxy.example:3128/');
     assert.equal(proxy({ http_proxy: 'me:pw@10.0.0.1:3128' }, 'http://a/'), 'http://me:pw@10.0.0.1:3128/');
-    assert.equal(proxy({ all_proxy: 'socks5h://s:1080' }, 'http://a/'), 'socks5://s:1080');
   });
 
   it('is refused when it cannot be one, without showing what may be a password', () => {
-    for (const value of ['ftp://me:secret@p', 'http://', 'http://me:secret@p:port']) {
+    for (const value of ['ftp://me:secret@p', 'socks5://me:secret@p', 'http://', 'http://me:secret@p:port']) {
       assert.throws(
         () => proxy({ HTTP_PROXY: value }, 'http://a/'),
         (error: unknown) =>
