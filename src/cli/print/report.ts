@@ -3,6 +3,7 @@ import { count, percentOf, rate, size, spell } from './amounts.ts';
 import type { Paint } from './paint.ts';
 import { oneLine } from './plain-text.ts';
 import { shortUrl } from './short-url.ts';
+import { wrapWords } from './wrap-words.ts';
 
 /** For `none` a notice has said so already. */
 const VERIFIED: Partial<Record<Verification, string>> = {
@@ -12,60 +13,67 @@ const VERIFIED: Partial<Record<Verification, string>> = {
 
 /** Widest a source is shown, columns. */
 const SOURCE_WIDTH = 44;
-/** Below this the columns stand closer together. */
+/** Below this connections are left out, so that sources can be told apart. */
 const NARROW = 72;
 
 /** Who sent what, in words and one table; no line is longer than `columns` where that can be helped. */
 export function reportText(report: DownloadReport, columns: number, paint: Paint): string {
   const fetched = report.size - report.resumedBytes;
-  const { output } = report;
+  const name = report.output === '-' ? 'standard output' : oneLine(report.output);
+  const headline = `${name}: ${size(report.size)} in ${spell(report.seconds)}, ${rate(report.rate)} on average.`;
   const verified = VERIFIED[report.verified];
   const lines = [
-    `${paint('bold', output === '-' ? 'standard output' : oneLine(output))}: ${size(report.size)} in ${spell(report.seconds)}, ${rate(report.rate)} on average.`,
+    paint('bold', wrapWords(headline, columns - 1)),
     ...(verified === undefined ? [] : [paint('green', verified)]),
     ...(report.sha256 === undefined ? [] : [`SHA-256 ${report.sha256}`]),
     '',
     ...sourceTable(report.sources, columns, paint),
     '',
-    ...oddities(report, fetched),
+    wrapWords(oddities(report, fetched), columns - 1),
   ];
   return lines.join('\n').trimEnd();
 }
 
-const HEADINGS = ['source', 'sent', 'share', 'rate', 'conns', 'fails'] as const;
+interface Column {
+  readonly heading: string;
+  readonly cell: (source: SourceReport) => string;
+}
+
+const SENT: Column = { heading: 'sent', cell: ({ bytes }) => size(bytes) };
+const SHARE: Column = { heading: 'share', cell: ({ share }) => percentOf(share) };
+const RATE: Column = { heading: 'rate', cell: (source) => (source.bytes === 0 ? '-' : rate(source.rate)) };
+const CONNECTIONS: Column = { heading: 'conns', cell: ({ connections }) => String(connections) };
+const FAILURES: Column = { heading: 'fails', cell: ({ failures }) => String(failures) };
 
 function sourceTable(sources: readonly SourceReport[], columns: number, paint: Paint): string[] {
+  const shown = columns < NARROW ? [SENT, SHARE, RATE, FAILURES] : [SENT, SHARE, RATE, CONNECTIONS, FAILURES];
+  const numbers = shown.map(({ heading, cell }) => {
+    const cells = [heading, ...sources.map(cell)];
+    const width = Math.max(...cells.map(({ length }) => length));
+    return cells.map((text) => text.padStart(width));
+  });
+  const row = (at: number): string => numbers.map((cells) => `  ${cells[at]}`).join('');
   const idWidth = String(sources.length).length;
-  const cells = sources.map((each) => [
-    size(each.bytes),
-    percentOf(each.share),
-    each.bytes === 0 ? '-' : rate(each.rate),
-    String(each.connections),
-    String(each.failures),
-  ]);
-  const [first, ...others] = HEADINGS;
-  const widths = others.map((name, at) => Math.max(name.length, ...cells.map((row) => row[at]?.length ?? 0)));
-  const gap = ' '.repeat(columns < NARROW ? 1 : 2);
-  const numbers = widths.reduce((sum, width) => sum + width + gap.length, 0);
-  const labelWidth = Math.max(10, Math.min(SOURCE_WIDTH, columns - 1 - numbers - idWidth - 4));
-  const line = (label: string, row: readonly string[]): string =>
-    `${label.padEnd(labelWidth + idWidth + 4)}${row.map((cell, at) => `${gap}${cell.padStart(widths[at] ?? 0)}`).join('')}`;
-  const table = [paint('dim', line(`  ${first}`, others))];
-  for (const [at, source] of sources.entries()) {
-    const label = `  ${String(source.id).padStart(idWidth)}  ${shortUrl(source.url, labelWidth)}`;
-    table.push(line(label, cells[at] ?? []));
+  const room = Math.min(SOURCE_WIDTH, columns - 1 - row(0).length - idWidth - 4);
+  const longest = Math.max(...sources.map(({ url }) => shortUrl(url, SOURCE_WIDTH).length));
+  const labelWidth = Math.max(10, Math.min(longest, room));
+  const table = [paint('dim', `  ${'source'.padEnd(idWidth + 2 + labelWidth)}${row(0)}`)];
+  for (const [at, { id, url }] of sources.entries()) {
+    const label = shortUrl(url, labelWidth).padEnd(labelWidth);
+    table.push(`  ${String(id).padStart(idWidth)}  ${label}${row(at + 1)}`);
   }
   for (const { id, ban, badChunks } of sources) {
     if (ban === undefined) continue;
     const chunks = badChunks > 0 ? ` (${count(badChunks, 'wrong chunk')})` : '';
-    table.push(paint('red', `  source ${id} was dropped: ${oneLine(ban.message)}${chunks}`));
+    const dropped = `  source ${id} was dropped: ${oneLine(ban.message)}${chunks}`;
+    table.push(paint('red', wrapWords(dropped, columns - 1)));
   }
   return table;
 }
 
-function oddities({ resumedBytes, wastedBytes, tailSeconds }: DownloadReport, fetched: number): string[] {
+function oddities({ resumedBytes, wastedBytes, tailSeconds }: DownloadReport, fetched: number): string {
   const resumed =
     resumedBytes > 0 ? `${size(resumedBytes)} were here before, ${size(fetched)} came now; ` : '';
   const wasted = `${size(wastedBytes)} came in vain`;
-  return [`${resumed}${wasted}; the last ${spell(tailSeconds)} had a source with nothing left to do.`];
+  return `${resumed}${wasted}; the last ${spell(tailSeconds)} had a source with nothing left to do.`;
 }

@@ -46,7 +46,7 @@ export function serverTable(
   const lines = [paint('dim', line('', 'server', 'state'.padEnd(STATE_WIDTH), 'clients', 'sent', 'rate'))];
   for (const each of shown) {
     const state = paint(STATE_STYLE[each.state], each.state.padEnd(STATE_WIDTH));
-    const url = shortUrl(each.url, urlWidth, unicode ? '…' : '~');
+    const url = shortUrl(new URL(each.url).host, urlWidth, unicode ? '…' : '~');
     lines.push(
       line(String(each.id), url, state, String(each.clients), size(each.bytesSent), rate(each.rate)),
     );

@@ -1,6 +1,6 @@
 /**
- * A URL as it fits into `width` columns. Host and file name tell sources apart, so what goes first is the scheme,
- * then the folders between them, then the middle. User names, passwords and query values are never shown.
+ * A URL as it fits into `width` columns. Host and port tell sources apart, so what goes first is the scheme, then the
+ * folders, then the front of the file name. User names, passwords and query values are never shown.
  *
  * @param cut one character that stands where something was left out
  */
@@ -11,8 +11,7 @@ export function shortUrl(text: string, width: number, cut = '…'): string {
   const name = path.slice(path.lastIndexOf('/'));
   const withoutFolders = `${host}/${cut}${name}`;
   if (withoutFolders.length <= width && withoutFolders.length < whole.length) return withoutFolders;
-  const head = Math.min(host.length, Math.ceil((width - 1) * 0.6));
-  return shortenMiddle(host + name, width, head, cut);
+  return shortenMiddle(host + name, width, Math.max(0, Math.min(host.length, width - 1)), cut);
 }
 
 function parts(text: string, cut: string): { host: string; path: string } {

@@ -11,9 +11,10 @@ test('what fits is shown without its scheme', () => {
 
 test('folders go first', () => assert.equal(shortUrl(LONG, 45), 'mirror.example.org:8080/…/debian-12.iso'));
 
-test('then the middle: the host begins it, the end of the name ends it', () => {
-  assert.equal(shortUrl(LONG, 25), 'mirror.example.…an-12.iso');
-  assert.equal(shortUrl(LONG, 25, '~'), 'mirror.example.~an-12.iso');
+test('then the front of the name; host and port stay longest', () => {
+  assert.equal(shortUrl(LONG, 30), 'mirror.example.org:8080…12.iso');
+  assert.equal(shortUrl(LONG, 30, '~'), 'mirror.example.org:8080~12.iso');
+  assert.equal(shortUrl(LONG, 20), 'mirror.example.org:…');
 });
 
 test('passwords and queries are not shown', () => {
