@@ -2,7 +2,6 @@ import type { HashingState } from '../../file-server/digests/digest-service.ts';
 import type { ServerState, ServerStatus } from '../../file-server/serve-types.ts';
 import { count, percentDone, rate, size } from './amounts.ts';
 import type { Paint, Style } from './paint.ts';
-import { shortUrl } from './short-url.ts';
 
 const STATE_STYLE: Record<ServerState, Style> = {
   running: 'green',
@@ -46,7 +45,7 @@ export function serverTable(
   const lines = [paint('dim', line('', 'server', 'state'.padEnd(STATE_WIDTH), 'clients', 'sent', 'rate'))];
   for (const each of shown) {
     const state = paint(STATE_STYLE[each.state], each.state.padEnd(STATE_WIDTH));
-    const url = shortUrl(new URL(each.url).host, urlWidth, unicode ? '…' : '~');
+    const url = shortHost(new URL(each.url).host, urlWidth, unicode ? '…' : '~');
     lines.push(
       line(String(each.id), url, state, String(each.clients), size(each.bytesSent), rate(each.rate)),
     );
@@ -67,6 +66,11 @@ export function hashingLine({ files, filesDone, bytes, bytesDone }: HashingState
   if (filesDone === files) return undefined;
   const done = bytes === 0 ? 0 : bytesDone / bytes;
   return `computing digests: ${percentDone(done)} of ${size(bytes)}, ${count(files - filesDone, 'file')} to go`;
+}
+
+/** The port at its end is what tells servers apart. */
+function shortHost(host: string, width: number, cut: string): string {
+  return host.length <= width ? host : cut + host.slice(host.length - width + 1);
 }
 
 function restLine(rest: readonly ServerStatus[]): string {
