@@ -1,7 +1,6 @@
 import { type OnReadOpts, type Socket, connect, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
-import { HeadwaterError } from '../core/errors.ts';
 import { secureContext } from './authorities.ts';
 import type { TransportSettings } from './connection.ts';
 
@@ -59,7 +58,7 @@ export class Wire {
     });
     const { connectTimeout } = settings;
     this.#connectTimer = setTimeout(() => {
-      this.#end(connectTimedOut(origin, connectTimeout));
+      this.#end(connectTimedOut(connectTimeout));
     }, connectTimeout);
     this.#socket
       .on(origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => this.#ready())
@@ -138,8 +137,7 @@ function open(origin: URL, settings: TransportSettings, onread: OnReadOpts): Soc
   });
 }
 
-function connectTimedOut(origin: URL, milliseconds: number): HeadwaterError {
-  return new HeadwaterError('HW_CONNECT', `${origin.host} did not answer within ${milliseconds / 1000} s.`, {
-    details: { url: origin.origin, reason: 'ETIMEDOUT' },
-  });
+/** As the system reports its own timeouts, which take minutes. */
+function connectTimedOut(milliseconds: number): Error {
+  return Object.assign(new Error(`no connection within ${milliseconds / 1000} s`), { code: 'ETIMEDOUT' });
 }

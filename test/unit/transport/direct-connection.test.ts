@@ -216,7 +216,8 @@ describe('a direct connection that fails', () => {
       const connection = openConnection(url, { ...defaultTransportSettings, connectTimeout: 50 });
       const error = await failure(connection.send(get(url), new Collector()));
       assert.equal(error.code, 'HW_CONNECT');
-      assert.equal(error.message, `${url.host} did not answer within 0.05 s.`);
+      assert.equal(error.message, `${url.host} does not answer.`);
+      assert.equal(error.details['url'], url.href);
     } finally {
       server.close();
     }
