@@ -306,6 +306,7 @@ export class Session {
 
   #change(member: Member, state: SourceState, code?: ErrorCode, message?: string, retryIn?: number): void {
     if (member.ban !== undefined && state !== 'banned') return;
+    if (member.state === state && state === 'running') return;
     member.state = state;
     this.#progress.source(member, code, message, retryIn);
   }

@@ -17,6 +17,7 @@ import type { Content, Destination, Filler } from './destination.ts';
 import { FileSink } from './file-sink.ts';
 import type { Sink } from './sink.ts';
 import { SlabPool } from './slab-pool.ts';
+import { WriteQueue } from './write-queue.ts';
 
 interface Options {
   readonly path: string;
@@ -141,7 +142,8 @@ export class FileDestination implements Destination, Content {
     const { layout, manifest, memory } = this.#options;
     return new FileSink({
       layout,
-      part: this.#part,
+      book: this.#part,
+      file: new WriteQueue(this.#part),
       pool: new SlabPool(memory),
       digester: this.#digester,
       manifest,

@@ -5,11 +5,14 @@ import type { PartFile } from '../storage/part-file.ts';
 import { HeldChunk } from './held-chunk.ts';
 import type { ChunkWriter, Sink } from './sink.ts';
 import type { SlabPool } from './slab-pool.ts';
+import type { WriteQueue } from './write-queue.ts';
 
 /** What file sinks and their writers share. */
 interface Place {
   readonly layout: ChunkLayout;
-  readonly part: PartFile;
+  readonly file: WriteQueue;
+  /** Keeps the book of what is done. */
+  readonly book: Pick<PartFile, 'markDone' | 'unmark'>;
   readonly pool: SlabPool;
   readonly digester: Digester;
   readonly manifest: Manifest | undefined;
@@ -45,12 +48,12 @@ export class FileSink implements Sink {
   }
 
   done(chunk: number): void {
-    this.#place.part.markDone(chunk);
+    this.#place.book.markDone(chunk);
     this.#place.moved();
   }
 
   async undone(chunks: readonly number[]): Promise<void> {
-    await this.#place.part.unmark(chunks);
+    await this.#place.book.unmark(chunks);
     this.#place.reopened(chunks);
   }
 }
@@ -95,8 +98,8 @@ class DirectWriter implements ChunkWriter {
   }
 
   #write(slab: Uint8Array): void {
-    const { part, pool, fail } = this.#place;
-    const write = part.write(slab.subarray(0, this.#filled), this.#position).catch(fail);
+    const { file, pool, fail } = this.#place;
+    const write = file.write(slab.subarray(0, this.#filled), this.#position).catch(fail);
     this.#writes.push(write.finally(() => pool.give(slab)));
     this.#position += this.#filled;
     this.#filled = 0;
@@ -162,10 +165,10 @@ class HedgeWriter implements ChunkWriter {
   }
 
   async commit(): Promise<void> {
-    const { part, layout, fail } = this.#place;
+    const { file, layout, fail } = this.#place;
     // Its rival may have come to its own end meanwhile; two right copies are the same bytes.
     await this.#rival();
-    await part.write(this.#held.bytes, layout.start(this.#chunk)).catch(fail);
+    await file.write(this.#held.bytes, layout.start(this.#chunk)).catch(fail);
   }
 
   async abandon(): Promise<void> {}
