@@ -55,7 +55,10 @@ export class ProxiedConnection implements Connection {
           `A connection to ${this.#origin.origin} was given another server's URL.`,
         );
       }
-      const headers = Object.fromEntries(requestFields(request));
+      const headers: Record<string, string> = {};
+      // undici takes each character for one byte.
+      for (const [name, value] of requestFields(request))
+        headers[name] = Buffer.from(value).toString('latin1');
       const exchange: Exchange = {
         request,
         receiver,

@@ -197,15 +197,6 @@ describe('a direct connection that fails', () => {
     assert.ok(error.cause instanceof Error);
   });
 
-  it('says that a port is closed on every address of a name', async () => {
-    const url = await refusingUrl();
-    url.hostname = 'localhost';
-    const error = await failure(
-      openConnection(url, defaultTransportSettings).send(get(url), new Collector()),
-    );
-    assert.equal(error.message, `${url.host} refuses connections: nothing listens on that port.`);
-  });
-
   it('gives up when the server does not take the connection in time', async () => {
     // A listening socket with a full queue lets further connects wait, as a host that drops packets does; a TLS server
     // that says nothing is the same to the one who waits.

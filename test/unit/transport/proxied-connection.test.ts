@@ -116,6 +116,17 @@ for (const secure of [false, true]) {
       );
     });
 
+    it('shows the server the headers and credentials of the request', async () => {
+      await throughProxy({ secure }, async ({ server, connection, request }) => {
+        const url = new URL(request.url);
+        url.username = 'me';
+        await connection.send({ ...request, url, headers: { 'X-Name': 'ü' } }, new Collector());
+        const headers = server.counters.seen[0]?.headers;
+        assert.equal(headers?.get('x-name'), 'ü');
+        assert.equal(headers?.get('authorization'), `Basic ${Buffer.from('me:').toString('base64')}`);
+      });
+    });
+
     it('says that the proxy wants a user and password', async () => {
       await throughProxy(
         { secure, credentials: 'me:secret', given: 'you:wrong@' },
