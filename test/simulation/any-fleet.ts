@@ -172,12 +172,16 @@ const wildFrame = fc.record({
   wasteBudget: sometimes(spread(1, 8), undefined, 6),
 });
 
-/** Least bytes a second of a source: below it a chunk takes longer than a run is watched. */
+/** Least bytes a second of a source. */
 const LEAST_RATE = 20_000;
+/** Least part of what all sources send together that one can fall to: keeps runs of the slowest one in bounds. */
+const LEAST_PART = 0.005;
 /** More chunks than core makes of any file would only make runs slow. */
 const MOST_CHUNKS = 4096;
 
-function scriptOf(sketch: Sketch, rate: number, takes: number): SourceScript {
+function scriptOf(sketch: Sketch, whole: number, ofWhole: number, takes: number): SourceScript {
+  const least = Math.max(LEAST_RATE, whole * LEAST_PART);
+  const rate = Math.max(whole * ofWhole, least);
   const {
     weight: _weight,
     perConnection,
@@ -194,10 +198,10 @@ function scriptOf(sketch: Sketch, rate: number, takes: number): SourceScript {
     rate: [
       { at: 0, rate },
       ...changes
-        .map(({ at, factor }) => ({ at: at * takes, rate: Math.max(LEAST_RATE, rate * factor) }))
+        .map(({ at, factor }) => ({ at: at * takes, rate: Math.max(least, rate * factor) }))
         .sort((a, b) => a.at - b.at),
     ],
-    perConnection: Math.max(LEAST_RATE, perConnection * rate),
+    perConnection: Math.max(LEAST_RATE, least / 4, perConnection * rate),
     ...(part !== undefined && { part }),
     grows: part === undefined ? [] : grows.map(({ at, share }) => ({ at: at * takes, share })),
     troubles: bad.map((each) => troubleOf(each, takes)),
@@ -224,9 +228,9 @@ function fleetOf(frame: Frame, sketches: readonly Sketch[]): Fleet {
     ...(chunkSize !== undefined && {
       chunkSize: Math.max(chunkSize, Math.ceil(frame.size / MOST_CHUNKS), 1),
     }),
-    downlink: Math.max(whole * frame.downlink, LEAST_RATE),
+    downlink: Math.max(whole * frame.downlink, LEAST_RATE * sketches.length),
     readMs: Math.max(frame.readMs, takes / 2000),
-    sources: sketches.map((sketch) => scriptOf(sketch, (whole * sketch.weight) / weights, takes)),
+    sources: sketches.map((sketch) => scriptOf(sketch, whole, sketch.weight / weights, takes)),
     verification: 'chunks',
     holds: [],
   };

@@ -181,7 +181,7 @@ export class Fetcher {
     if (!lane.alive) return;
     this.read(lane);
     if (!lane.alive) return;
-    this.#w.referee.faulted(lane.source, fault, this.#w.now());
+    this.#w.referee.faulted(lane, fault, this.#w.now());
     this.#end(lane, fault, true);
   }
 

@@ -1,6 +1,6 @@
 import { BrokenPromise } from './broken-promise.ts';
 import { calmFrom, type Fleet, layoutOf, type SourceScript } from './fleet.ts';
-import { isCalm, type MakeScheduler, type Run, runFleet, type RunOptions } from './world.ts';
+import { isCalm, type MakeScheduler, type Patience, type Run, runFleet, type RunOptions } from './world.ts';
 
 /** Longest that a scheduler may leave a source alone after faults, milliseconds; Retry-After can make it longer. */
 export const MOST_BACKOFF_MS = 60_000;
@@ -31,14 +31,10 @@ export function finishBound(fleet: Fleet): number | undefined {
     best = Math.min(best, (fleet.size / rate) * 1000 + inOrder + 10 * latency);
   }
   if (best === Infinity) return undefined;
-  const askedAway = fleet.sources.flatMap(({ troubles }) =>
-    troubles.map(({ retryAfter }) => retryAfter ?? 0),
-  );
   // Each liar that is found only in the end costs up to a whole download more.
   const liars = fleet.sources.filter(({ troubles }) => troubles.some(({ kind }) => kind === 'lies')).length;
   const rounds = fleet.verification === 'whole' && liars > 0 ? 2 * liars + 4 : 1;
-  const away = Math.max(MOST_BACKOFF_MS, ...askedAway);
-  return calmFrom(fleet) + away + 30_000 + slowestChunk(fleet) + best * 2 * rounds;
+  return calmFrom(fleet) + longestAway(fleet) + 30_000 + slowestChunk(fleet) + best * 2 * rounds;
 }
 
 /** How long the slowest source may keep a chunk that nobody else fetches once the budget for hedges is spent. */
@@ -52,9 +48,16 @@ function slowestChunk(fleet: Fleet): number {
   return (layoutOf(fleet).bytes(0) / Math.min(shared, ...slowest)) * 1000;
 }
 
-/** How long a fleet is watched of which nobody can say that it will finish. */
-export function watchUntil(fleet: Fleet): number {
-  return finishBound(fleet) ?? calmFrom(fleet) + 2 * MOST_BACKOFF_MS;
+/** How long a fleet is watched, also one of which nobody can say that it will finish. */
+export function patienceWith(fleet: Fleet): Patience {
+  const quiet = longestAway(fleet) + 30_000;
+  return { horizon: finishBound(fleet) ?? calmFrom(fleet) + 2 * quiet, quiet };
+}
+
+/** Longest time for which a scheduler may leave a source alone. */
+function longestAway(fleet: Fleet): number {
+  const asked = fleet.sources.flatMap(({ troubles }) => troubles.map(({ retryAfter }) => retryAfter ?? 0));
+  return Math.max(MOST_BACKOFF_MS, ...asked);
 }
 
 /** What the start, the last chunk and the finding of enough connections may cost. */
@@ -65,12 +68,15 @@ export interface Slack {
 
 /** Runs a fleet and holds it to the promises that hold for every fleet. */
 export function runPromised(fleet: Fleet, make: MakeScheduler, options: RunOptions = {}): Run {
-  const horizon = watchUntil(fleet);
-  const run = runFleet(fleet, make, horizon, options);
-  const seconds = (run.endAt ?? horizon) / 1000;
+  const run = runFleet(fleet, make, patienceWith(fleet), options);
+  const seconds = run.lastedMs / 1000;
   const chunks = layoutOf(fleet).count;
   if (run.endAt === undefined && finishBound(fleet) !== undefined) {
-    throw new BrokenPromise('always finishes', horizon, 'it is not done, though an honest source holds all');
+    throw new BrokenPromise(
+      'always finishes',
+      run.lastedMs,
+      'it is not done, though an honest source holds all',
+    );
   }
   const mostWakes = 100 + MOST_WAKES_A_SECOND * seconds + MOST_WAKES_A_CHUNK * chunks;
   if (run.wakes > mostWakes) {

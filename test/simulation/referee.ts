@@ -8,8 +8,9 @@ interface Standing {
   state: 'running' | 'waiting' | 'banned';
   /** When a waiting source may be asked again. */
   retryAt: number;
-  /** Until when the server itself asked to be left alone. */
+  /** Until when the server itself asked to be left alone, and how many requests it was answering beside that. */
   leaveAlone: number;
+  answering: number;
   announced: boolean;
   badChunks: number;
 }
@@ -36,7 +37,14 @@ export class Referee {
     this.#lanes = lanes;
     this.#mostConnections = mostConnections;
     for (const id of sources.keys()) {
-      this.#standing.set(id, { state: 'running', retryAt: 0, leaveAlone: 0, announced: false, badChunks: 0 });
+      this.#standing.set(id, {
+        state: 'running',
+        retryAt: 0,
+        leaveAlone: 0,
+        answering: 0,
+        announced: false,
+        badChunks: 0,
+      });
     }
   }
 
@@ -83,7 +91,8 @@ export class Referee {
     if (!this.mayAsk(source, now)) {
       fail('asks nobody who is away', now, `${what}: the source waits until ${standing.retryAt}`);
     }
-    if (now < standing.leaveAlone) {
+    // Who refuses one request while it answers others has enough of them; it may be asked as much as before.
+    if (now < standing.leaveAlone && asked.lanes.size >= standing.answering) {
       fail('asks nobody who is away', now, `${what}: Retry-After lasts until ${standing.leaveAlone}`);
     }
     if (!Number.isInteger(slot) || slot < 0 || slot >= this.#mostConnections) {
@@ -152,12 +161,13 @@ export class Referee {
     standing.announced = true;
   }
 
-  /** The driver told the scheduler of a fault. */
-  faulted(source: number, fault: Fault, now: number): void {
-    if (fault.retryAfter !== undefined) {
-      const standing = this.#of(source);
-      standing.leaveAlone = Math.max(standing.leaveAlone, now + fault.retryAfter);
-    }
+  /** The driver is about to tell the scheduler of a fault. */
+  faulted(lane: Lane, fault: Fault, now: number): void {
+    if (fault.retryAfter === undefined) return;
+    const standing = this.#of(lane.source);
+    const { lanes } = this.#joined(lane.source, now);
+    standing.leaveAlone = Math.max(standing.leaveAlone, now + fault.retryAfter);
+    standing.answering = [...lanes].filter((other) => other !== lane && other.stage === 'body').length;
   }
 
   /** A wrong chunk of this source was found. */

@@ -4,7 +4,7 @@ import { Agenda } from './agenda.ts';
 import { BrokenPromise } from './broken-promise.ts';
 import { ChunkBook } from './chunk-book.ts';
 import { Fetcher } from './fetcher.ts';
-import { bitmapOf, type Fleet, layoutOf, type SourceScript, type Trouble } from './fleet.ts';
+import { bitmapOf, calmFrom, type Fleet, layoutOf, type SourceScript, type Trouble } from './fleet.ts';
 import { IdleWatch } from './idle-watch.ts';
 import type { Lane } from './lane.ts';
 import { Ledger } from './ledger.ts';
@@ -20,6 +20,8 @@ export type MakeScheduler = (options: SchedulerOptions) => SchedulerApi;
 export interface Run {
   /** When all was done; undefined when it was not by the horizon. */
   readonly endAt: number | undefined;
+  /** How long it was watched. */
+  readonly lastedMs: number;
   /** When a client that knows everything beforehand would have been done. */
   readonly idealAt: number;
   /** When the best of the sources that stay calm and hold everything would have been done alone. */
@@ -51,10 +53,25 @@ const MOST_REPEATS = 3;
 /** Steps at one and the same time after which nothing moves any more. */
 const MOST_STEPS_AT_ONCE = 20_000;
 const WAVER_MS = 300;
+const LONG_RUN_READS = 4000;
+const MOST_READ_MS = 400;
 
-/** Runs a fleet until the file is there, or until `horizon` milliseconds have passed. */
-export function runFleet(fleet: Fleet, make: MakeScheduler, horizon: number, options: RunOptions = {}): Run {
-  return new World(fleet, make, options).run(horizon);
+/** How long a run is watched. */
+export interface Patience {
+  /** Milliseconds from the start after which it is given up. */
+  readonly horizon: number;
+  /** Milliseconds without a byte after which it is given up, once nothing changes any more in the fleet. */
+  readonly quiet: number;
+}
+
+/** Runs a fleet until the file is there, or patience ends. */
+export function runFleet(
+  fleet: Fleet,
+  make: MakeScheduler,
+  patience: Patience,
+  options: RunOptions = {},
+): Run {
+  return new World(fleet, make, options).run(patience);
 }
 
 class World {
@@ -137,7 +154,10 @@ class World {
     });
   }
 
-  run(horizon: number): Run {
+  run({ horizon, quiet }: Patience): Run {
+    const calm = calmFrom(this.#fleet);
+    let heardAt = 0;
+    let heard = 0;
     this.#advanceWindow();
     for (const source of this.#sources) this.#schedule(source);
     for (const { at, lasts } of this.#fleet.holds) {
@@ -154,7 +174,11 @@ class World {
       if (this.#flowChanged) this.#share();
       const event = Math.min(this.#agenda.next, this.#nextLanding(), this.#nextRead);
       const next = Math.max(this.#now, Math.min(event, this.#scheduler.wakeAt));
-      if (next >= horizon) break;
+      if (this.#ledger.received > heard) {
+        heard = this.#ledger.received;
+        heardAt = this.#now;
+      }
+      if (next >= horizon || next > Math.max(calm, heardAt) + quiet) break;
       byWake = event > next;
       stepsAtOnce = next > this.#now ? 0 : stepsAtOnce + 1;
       if (stepsAtOnce > MOST_STEPS_AT_ONCE)
@@ -237,7 +261,12 @@ class World {
     let flows = false;
     for (const { lanes } of this.#sources) for (const lane of lanes) if (lane.rate > 0) flows = true;
     if (!flows) this.#nextRead = Infinity;
-    else if (this.#nextRead === Infinity) this.#nextRead = this.#now + this.#fleet.readMs;
+    else if (this.#nextRead === Infinity) this.#nextRead = this.#now + this.#readMs;
+  }
+
+  /** Long runs are read in longer steps, so that they end in our lifetime. */
+  get #readMs(): number {
+    return Math.max(this.#fleet.readMs, Math.min(this.#now / LONG_RUN_READS, MOST_READ_MS));
   }
 
   #nextLanding(): number {
@@ -262,7 +291,7 @@ class World {
 
   #readDue(): void {
     const all = this.#now >= this.#nextRead;
-    if (all) this.#nextRead = this.#now + this.#fleet.readMs;
+    if (all) this.#nextRead = this.#now + this.#readMs;
     for (const { lanes } of this.#sources) {
       for (const lane of lanes) {
         if (lane.rate > 0 && (all || lane.wire >= this.#book.layout.end(lane.chunk) - 1e-3))
@@ -420,6 +449,7 @@ class World {
     }
     return {
       endAt: this.#endAt,
+      lastedMs: this.#endAt ?? this.#now,
       idealAt: this.#measure.idealAt,
       alone: this.#measure.bestAlone(calm),
       receivedBytes: this.#ledger.received,
