@@ -28,7 +28,7 @@ export function spanChunks(source: Source, sources: readonly Source[], ledger: L
   if (rate === undefined || source.trial) return 1;
   let all = 0;
   for (const each of sources) if (each.state === 'running') all += each.meter.rate ?? 0;
-  if (!worthTaking(source, rate, all, ledger, sources)) return 0;
+  if (!worthTaking(source, rate, sources, ledger)) return 0;
   const wanted = Math.max(
     Math.min(rate * SPAN_SECONDS, MOST_SPAN_BYTES),
     (rate * WAITS_PER_SPAN * (source.leastWait ?? 0)) / 1000,
@@ -40,25 +40,25 @@ export function spanChunks(source: Source, sources: readonly Source[], ledger: L
 
 /**
  * Near the end a slow source should leave the last chunks to the fast ones: it takes one only when it would be done
- * with it before the others were done with everything.
+ * with it before the others were done with everything. They cannot be faster than all of them together, nor than the
+ * one of them that would have a chunk first.
  */
-function worthTaking(
-  source: Source,
-  rate: number,
-  all: number,
-  ledger: Ledger,
-  sources: readonly Source[],
-): boolean {
-  const own = source.meter.rate ?? 0;
-  const others = all - own;
-  if (others <= 0) return true;
-  const mine = ledger.layout.chunkSize / rate + (source.leastWait ?? 0) / 1000;
-  let owed = 0;
+function worthTaking(source: Source, rate: number, sources: readonly Source[], ledger: Ledger): boolean {
+  const { chunkSize } = ledger.layout;
+  const mine = chunkSize / rate + (source.leastWait ?? 0) / 1000;
+  let bytes = ledger.missingBytes;
+  let others = 0;
+  let soonest = Infinity;
   for (const each of sources) {
-    if (each === source || each.state !== 'running') continue;
+    const theirs = each.meter.rate;
+    if (each === source || each.state !== 'running' || theirs === undefined) continue;
+    let owed = 0;
     for (const lane of each.slots) if (lane !== undefined) owed += bytesLeft(lane, ledger);
+    bytes += owed;
+    others += theirs;
+    soonest = Math.min(soonest, (owed + chunkSize) / theirs + (each.leastWait ?? 0) / 1000);
   }
-  return mine <= (ledger.missingBytes + owed) / others;
+  return mine <= Math.max(bytes / others, soonest);
 }
 
 /** Bytes that the lane has still to bring. */
