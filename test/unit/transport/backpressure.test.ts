@@ -133,3 +133,35 @@ describe('a paused connection', () => {
     });
   });
 });
+
+/** Now and then it has no memory, although it has some again by the next time it is asked, and says so only later. */
+class Moody extends Collector {
+  readonly #connection: Connection;
+  #asked = 0;
+
+  constructor(connection: Connection) {
+    super(3000);
+    this.#connection = connection;
+  }
+
+  override buffer(): Uint8Array | undefined {
+    this.#asked++;
+    if (this.#asked % 3 !== 0) return super.buffer();
+    setImmediate(() => this.#connection.resume());
+    return undefined;
+  }
+}
+
+for (const secure of [false, true]) {
+  it(`bytes stay in order when memory is there before it is said${secure ? ', over TLS' : ''}`, async () => {
+    await readWith(
+      { does: 'answer' },
+      async (connection, request) => {
+        const receiver = new Moody(connection);
+        await connection.send(request, receiver);
+        assert.ok(receiver.body.equals(content.read(0, SIZE)));
+      },
+      secure,
+    );
+  });
+}

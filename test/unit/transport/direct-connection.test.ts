@@ -117,13 +117,34 @@ describe('a direct connection', () => {
 
   it('keeps a finished answer and drops the connection when more bytes follow', async () => {
     await withServer({ does: 'send too much', extra: 5 }, async (server, connection) => {
-      for (let round = 1; round <= 3; round++) {
-        const collector = new Collector();
-        await connection.send(get(server.url, 0, 1000), collector);
-        assert.ok(collector.body.equals(content.read(0, 1000)));
+      // With the head, or much later: read aside, or after the last byte that had a place in memory.
+      for (const [round, to] of [1000, 2_000_000, 2_000_000, 1000].entries()) {
+        const collector = new Collector(1_000_000);
+        await connection.send(get(server.url, 0, to), collector);
+        assert.ok(collector.body.equals(content.read(0, to)));
+        assert.equal(connection.opened, round + 1);
       }
-      assert.equal(connection.opened, 3);
     });
+  });
+
+  it('drops the connection when the answer came before the request was sent', async () => {
+    const answer = 'HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n';
+    const server = createServer((socket) => {
+      socket.on('error', () => {}).once('data', () => socket.pause().write(answer));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    const connection = openConnection(url, defaultTransportSettings);
+    const body = new Uint8Array(32 * 1024 * 1024);
+    for (const opened of [1, 2]) {
+      const collector = new Collector();
+      await connection.send({ method: 'POST', url, headers: {}, body }, collector);
+      assert.equal(collector.status, 413);
+      assert.equal(connection.opened, opened);
+    }
+    connection.close();
+    server.close();
   });
 });
 
