@@ -21,8 +21,8 @@ export interface AnsweringServer {
   readonly store: Store;
   /** `ending` refuses as `paused` does, and closes the connection. */
   readonly refuses: 'paused' | 'ending' | undefined;
-  /** Sends that range as the body of the response, whose head is set, and closes the file in the end. */
-  sendBody(response: ServerResponse, file: OpenedFile, range: ByteRange): void;
+  /** Sends that range as the body of the response, after its `head`, and closes the file in the end. */
+  sendBody(response: ServerResponse, file: OpenedFile, range: ByteRange, head: () => void): void;
 }
 
 /**
@@ -56,33 +56,36 @@ export async function answer(
     if (asked.kind === 'manifest') {
       const text = Buffer.from(digests.manifestText);
       const is = manifestRepresentation(text.length, digests.manifestSha256);
-      const range = sendHead(request, response, is, now);
-      response.end(range === undefined ? undefined : text.subarray(range.start, range.end));
+      const { status, fields, range } = headOf(request, is, now);
+      response.writeHead(status, fields);
+      response.end(range && text.subarray(range.start, range.end));
     } else {
       const lastModified = lastModifiedOf(file.modified, now);
       const is = fileRepresentation(file.name, file.size, digests.sha256, lastModified);
-      const range = sendHead(request, response, is, now);
-      kept = range !== undefined;
-      if (range === undefined) response.end();
-      else server.sendBody(response, file, range);
+      const { status, fields, range } = headOf(request, is, now);
+      if (range === undefined) {
+        response.writeHead(status, fields);
+        response.end();
+      } else {
+        kept = true;
+        server.sendBody(response, file, range, () => response.writeHead(status, fields));
+      }
     }
   } finally {
     if (!kept) file.close();
   }
 }
 
-/** Sets the head; gives the bytes that are to follow it, if any are. */
-function sendHead(
-  request: IncomingMessage,
-  response: ServerResponse,
-  is: Representation,
-  now: number,
-): ByteRange | undefined {
+interface Head {
+  readonly status: number;
+  readonly fields: Record<string, string | number>;
+  /** The bytes that follow, if any do. */
+  readonly range: ByteRange | undefined;
+}
+
+function headOf(request: IncomingMessage, is: Representation, now: number): Head {
   const condition = evaluateConditions(request.headers, is, now);
-  if (condition === 304) {
-    response.writeHead(304, validatorFields(is));
-    return undefined;
-  }
+  if (condition === 304) return { status: 304, fields: validatorFields(is), range: undefined };
   if (condition === 412) {
     throw new HeadwaterError(
       'HW_PRECONDITION',
@@ -96,20 +99,26 @@ function sendHead(
     });
   }
   if (range === undefined) {
-    response.writeHead(200, {
-      ...representationFields(is),
-      'Content-Digest': digestField(is.sha256),
-      'Content-Length': is.size,
-    });
-    return request.method === 'HEAD' || is.size === 0 ? undefined : { start: 0, end: is.size };
+    return {
+      status: 200,
+      fields: {
+        ...representationFields(is),
+        'Content-Digest': digestField(is.sha256),
+        'Content-Length': is.size,
+      },
+      range: request.method === 'HEAD' || is.size === 0 ? undefined : { start: 0, end: is.size },
+    };
   }
-  response.writeHead(206, {
-    // Who sent If-Range has the other fields already (section 15.3.7).
-    ...(request.headers['if-range'] === undefined ? representationFields(is) : validatorFields(is)),
-    'Content-Range': formatContentRange(range, is.size),
-    'Content-Length': range.end - range.start,
-  });
-  return range;
+  return {
+    status: 206,
+    fields: {
+      // Who sent If-Range has the other fields already (section 15.3.7).
+      ...(request.headers['if-range'] === undefined ? representationFields(is) : validatorFields(is)),
+      'Content-Range': formatContentRange(range, is.size),
+      'Content-Length': range.end - range.start,
+    },
+    range,
+  };
 }
 
 /** Ranges are defined for GET only (section 14.2). */

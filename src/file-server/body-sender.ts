@@ -10,13 +10,16 @@ export type BodyEnd =
   | { readonly how: 'sent' }
   /** The client went away, or the server was told to cut it off. */
   | { readonly how: 'cut' }
-  | { readonly how: 'changed' }
-  | { readonly how: 'failed'; readonly error: Error };
+  /** `begun`: the head had been sent, so that the connection had to be cut; otherwise the answer is still open. */
+  | { readonly how: 'changed'; readonly begun: boolean }
+  | { readonly how: 'failed'; readonly begun: boolean; readonly error: Error };
 
 export interface BodyOptions {
   readonly response: ServerResponse;
   readonly file: OpenedFile;
   readonly range: ByteRange;
+  /** Writes the response's head. Called when the first bytes of the body are at hand. */
+  readonly head: () => void;
   readonly pool: BlockPool;
   readonly limit: FairLimit | undefined;
   /** Called when bytes have been taken over by the kernel. */
@@ -33,7 +36,7 @@ interface Block {
 }
 
 /**
- * Sends one range of a file as the body of a response whose head is set. Two pooled blocks: while one is written to
+ * Sends one range of a file as the body of a response. Two pooled blocks: while one is written to
  * the socket the next is read, so that neither waits for the other. Owns the file and the blocks until `onEnd`.
  */
 export class BodySender implements LimitedUser {
@@ -49,6 +52,7 @@ export class BodySender implements LimitedUser {
   #reading = false;
   #writing = false;
   #held = false;
+  #begun = false;
   #closed = false;
   #end: BodyEnd | undefined;
 
@@ -93,7 +97,9 @@ export class BodySender implements LimitedUser {
     block.sent += length;
     this.#left -= length;
     this.#writing = true;
-    const { response } = this.#options;
+    const { response, head } = this.#options;
+    if (!this.#begun) head();
+    this.#begun = true;
     const done = () => this.#written(block, length);
     if (this.#left === 0) response.end(part, done);
     else response.write(part, done);
@@ -130,10 +136,10 @@ export class BodySender implements LimitedUser {
         this.#release();
       } else if (error !== null) {
         this.#spare.push(into);
-        this.#cut({ how: 'failed', error });
+        this.#cut({ how: 'failed', begun: this.#begun, error });
       } else if (bytes === 0 || !file.unchanged()) {
         this.#spare.push(into);
-        this.#cut({ how: 'changed' });
+        this.#cut({ how: 'changed', begun: this.#begun });
       } else {
         this.#position += bytes;
         this.#ready.push(into);
@@ -158,6 +164,7 @@ export class BodySender implements LimitedUser {
   /** The head has promised more than was sent, so that no client takes what it got for the whole. */
   #cut(end: BodyEnd): void {
     this.#finish(end);
+    if (!this.#begun) return;
     const { socket } = this.#options.response;
     if (socket !== null) socket.destroy();
     else this.#options.response.destroy();

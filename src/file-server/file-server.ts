@@ -141,7 +141,7 @@ export class FileServer implements ServerHandle, AnsweringServer {
     return this.#closed.promise;
   }
 
-  sendBody(response: ServerResponse, file: OpenedFile, range: ByteRange): void {
+  sendBody(response: ServerResponse, file: OpenedFile, range: ByteRange, head: () => void): void {
     const { socket } = response.req;
     const connection = this.#connections.get(socket);
     if (connection === undefined) {
@@ -154,6 +154,7 @@ export class FileServer implements ServerHandle, AnsweringServer {
       response,
       file,
       range,
+      head,
       pool: this.#options.pool,
       limit: this.#limit,
       onBytes: (bytes) => {
@@ -163,7 +164,7 @@ export class FileServer implements ServerHandle, AnsweringServer {
       onEnd: (end) => {
         this.#answers--;
         connection.senderEnded(sender);
-        this.#tellOf(end, file, socket);
+        this.#bodyEnded(end, file, response);
       },
     });
     connection.senderBegan(sender);
@@ -205,14 +206,20 @@ export class FileServer implements ServerHandle, AnsweringServer {
     else sendFailure(response, error);
   }
 
-  #tellOf(end: BodyEnd, { name }: OpenedFile, { remoteAddress }: Socket): void {
+  #bodyEnded(end: BodyEnd, { name }: OpenedFile, response: ServerResponse): void {
+    if (end.how === 'sent' || end.how === 'cut') return;
+    let error: HeadwaterError;
     if (end.how === 'changed') {
-      const about = { server: this.id, name, client: remoteAddress };
-      this.#options.log.warn(about, 'the file changed while it was sent; the connection was cut');
-    } else if (end.how === 'failed') {
-      const message = `cannot read ${name} any further: ${end.error.message}; the connection was cut`;
-      this.#options.onFault(new HeadwaterError('HW_DISK', message, { cause: end.error }), this);
+      const about = { server: this.id, name, client: response.req.socket.remoteAddress };
+      this.#options.log.warn(about, 'the file changed while it was sent');
+      const details = { reason: 'changed', retryAfter: 1 };
+      error = new HeadwaterError('HW_UNAVAILABLE', `${name} has just changed; try again`, { details });
+    } else {
+      const { error: cause } = end;
+      error = new HeadwaterError('HW_DISK', `cannot read ${name}: ${cause.message}`, { cause });
+      if (end.begun) this.#options.onFault(error, this);
     }
+    if (!end.begun) this.#refuse(response, error);
   }
 
   /** No byte moved on a connection for as long as its timeout says. When it is this side that waits, it stays. */

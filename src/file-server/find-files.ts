@@ -64,8 +64,25 @@ export async function findFiles(roots: readonly Root[]): Promise<Found> {
   }
 }
 
+/**
+ * The real path of a name below a real folder; undefined when it leads out of it, or out and back in, or through
+ * something hidden.
+ *
+ * @throws what the file system says
+ */
+export async function pathInside(folder: string, name: string): Promise<string | undefined> {
+  const path = await realPathOf(join(folder, name));
+  if (path === join(folder, name)) return path;
+  const segments = name.split('/');
+  for (let length = 1; length < segments.length; length++) {
+    const way = await realPathOf(join(folder, ...segments.slice(0, length)));
+    if (way !== folder && !isInside(folder, way)) return undefined;
+  }
+  return isInside(folder, path) ? path : undefined;
+}
+
 /** Whether a real path is below a real folder without passing anything hidden. */
-export function isInside(folder: string, path: string): boolean {
+function isInside(folder: string, path: string): boolean {
   const base = folder.endsWith(sep) ? folder : folder + sep;
   return path.startsWith(base) && path.slice(base.length).split(sep).every(isServedSegment);
 }

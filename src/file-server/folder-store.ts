@@ -1,13 +1,12 @@
 import { close, constants, fstatSync, open, readlinkSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { HeadwaterError } from '../core/errors.ts';
 import type { DigestService } from './digests/digest-service.ts';
 import { identityOf, type FileIdentity } from './digests/file-identity.ts';
 import { FileInPlace } from './file-in-place.ts';
-import { findFiles, isInside, realPathOf, type Found, type Root } from './find-files.ts';
+import { findFiles, pathInside, realPathOf, type Found, type Root } from './find-files.ts';
 import { LISTING_AGE, MOST_REHASH_DELAY, REHASH_DELAY } from './limits.ts';
 import type { ListedFile, Listing, OpenedFile, Store } from './store.ts';
 
@@ -82,8 +81,8 @@ export class FolderStore implements Store {
   async #openBelow(root: Root, name: string): Promise<OpenedFile | 'moved' | undefined> {
     let descriptor: number | undefined;
     try {
-      const path = await realPathOf(root.kind === 'file' ? root.path : join(root.path, name));
-      if (root.kind === 'folder' && !isInside(root.path, path)) return undefined;
+      const path = root.kind === 'file' ? await realPathOf(root.path) : await pathInside(root.path, name);
+      if (path === undefined) return undefined;
       descriptor = await openFile(path, FLAGS);
       const stats = fstatSync(descriptor, { bigint: true });
       const fault = !stats.isFile() ? 'no file' : leadsTo(descriptor, path) ? undefined : 'moved';
