@@ -5,8 +5,8 @@ import type { Referee } from './referee.ts';
 import type { SimulatedSource } from './source.ts';
 
 /** How much sooner, as a share of the time left and in milliseconds, idle hands must bring the end to count. */
-const CLEAR_SHARE = 0.2;
-const CLEAR_MS = 250;
+const CLEAR_SHARE = 0.1;
+const CLEAR_MS = 200;
 /** How long that may go on, milliseconds. */
 export const IDLE_MS = 500;
 const LOOK_EVERY_MS = 50;
@@ -26,14 +26,18 @@ interface Known {
 interface Work {
   /** When all is there at known rates, milliseconds from now. */
   readonly endIn: number;
-  /** The lane that ends last, when that is later than everything else. */
+  /** Bytes a millisecond of all who have something to do. */
+  readonly rates: number;
+  /** The lane that ends last, its own rate, and when the one before it ends. */
   readonly last: Lane | undefined;
+  readonly lastRate: number;
+  readonly beforeLastIn: number;
 }
 
 /**
  * Promise: no source is idle while it could shorten the end. A source that may be asked and has no request is
- * idle; it could shorten the end when, at the rate it last had, it would bring a chunk that nobody owes, or the
- * last chunk, not begun, of the lane that ends last, clearly before everything is there at present rates.
+ * idle; it could shorten the end when everything would be there clearly sooner, at the rates that were last seen, if
+ * it took chunks that nobody owes, or the last chunk, not begun, of the lane that ends last.
  */
 export class IdleWatch {
   readonly #book: ChunkBook;
@@ -85,23 +89,40 @@ export class IdleWatch {
   }
 
   /** The chunk with which `source` would shorten the end. */
-  #couldTake(source: SimulatedSource, known: Known, { endIn, last }: Work): number | undefined {
-    const startMs = known.startMs;
-    const latest = endIn - Math.max(CLEAR_MS, endIn * CLEAR_SHARE);
-    const inTime = (chunk: number): boolean =>
-      known.rate === undefined || startMs + this.#book.layout.bytes(chunk) / known.rate < latest;
+  #couldTake(source: SimulatedSource, known: Known, work: Work): number | undefined {
     const mayTake = (chunk: number): boolean =>
       source.holding.has(chunk) && chunk < this.#book.limit && !this.#book.isBarred(chunk, source.id);
-    if (this.#book.missing > 0) {
-      for (let chunk = 0; chunk < this.#book.limit; chunk++) {
-        if (this.#book.isMissing(chunk) && mayTake(chunk) && inTime(chunk)) return chunk;
-      }
+    return this.#ofMissing(known, work, mayTake) ?? this.#ofLast(known, work, mayTake);
+  }
+
+  /** As many missing chunks as it can bring before the others are done with the rest. */
+  #ofMissing({ rate, startMs }: Known, work: Work, mayTake: (chunk: number) => boolean): number | undefined {
+    if (this.#book.missing === 0) return undefined;
+    let first: number | undefined;
+    let bytes = 0;
+    for (let chunk = 0; chunk < this.#book.limit; chunk++) {
+      if (!this.#book.isMissing(chunk) || !mayTake(chunk)) continue;
+      first ??= chunk;
+      if (rate === undefined || work.endIn === Infinity) return first;
+      bytes += this.#book.layout.bytes(chunk);
+      const sooner = work.endIn - bytes / work.rates;
+      if (startMs + bytes / rate > sooner) return undefined;
+      if (sooner <= clearlyBefore(work.endIn)) return first;
     }
-    if (last === undefined || known.rate === undefined) return undefined;
+    return undefined;
+  }
+
+  #ofLast({ rate, startMs }: Known, work: Work, mayTake: (chunk: number) => boolean): number | undefined {
+    const { endIn, last, lastRate, beforeLastIn } = work;
+    if (last === undefined || rate === undefined) return undefined;
+    const { layout } = this.#book;
     const chunk = last.to - 1;
-    const begun = chunk === last.chunk && last.read > this.#book.layout.start(chunk);
+    const begun = chunk === last.chunk && last.read > layout.start(chunk);
     // A lane is left with at least one chunk.
-    return chunk > last.from && !begun && mayTake(chunk) && inTime(chunk) ? chunk : undefined;
+    if (chunk <= last.from || begun || !mayTake(chunk)) return undefined;
+    const without = lastRate > 0 ? endIn - layout.bytes(chunk) / lastRate : 0;
+    const end = Math.max(startMs + layout.bytes(chunk) / rate, without, beforeLastIn);
+    return end <= clearlyBefore(endIn) ? chunk : undefined;
   }
 
   #work(): Work {
@@ -109,7 +130,9 @@ export class IdleWatch {
     let left = 0;
     let rates = 0;
     let latest = 0;
+    let beforeLastIn = 0;
     let last: Lane | undefined;
+    let lastRate = 0;
     for (const [source, known] of this.#known) {
       if (known.rate === undefined || source.lanes.size === 0) continue;
       rates += known.rate;
@@ -119,15 +142,24 @@ export class IdleWatch {
         const bytes = layout.start(lane.to) - lane.read;
         left += bytes;
         const endIn = each > 0 ? bytes / each : Infinity;
-        if (endIn <= latest) continue;
-        latest = endIn;
-        last = lane;
+        if (endIn > latest) {
+          beforeLastIn = latest;
+          latest = endIn;
+          last = lane;
+          lastRate = each;
+        } else {
+          beforeLastIn = Math.max(beforeLastIn, endIn);
+        }
       }
     }
     left += this.#book.missing * layout.bytes(0);
     const together = rates > 0 ? left / rates : left > 0 ? Infinity : 0;
-    return { endIn: Math.max(latest, together), last };
+    return { endIn: Math.max(latest, together), rates, last, lastRate, beforeLastIn };
   }
+}
+
+function clearlyBefore(endIn: number): number {
+  return endIn - Math.max(CLEAR_MS, endIn * CLEAR_SHARE);
 }
 
 function learn(source: SimulatedSource, known: Known, passed: number, held: boolean): void {
