@@ -11,6 +11,7 @@ import { Collector } from './collector.ts';
 import { FewBuffers } from './few-buffers.ts';
 import { SELF_SIGNED } from './self-signed.ts';
 import { SmallProxy, type SmallProxyOptions } from './small-proxy.ts';
+import { failure } from './with-server.ts';
 
 const SIZE = 2_000_000;
 const content = madeUpContent(13, SIZE);
@@ -42,15 +43,6 @@ async function throughProxy(setting: Setting, use: (scene: Scene) => Promise<voi
   } finally {
     connection.close();
   }
-}
-
-async function failure(promise: Promise<unknown>): Promise<HeadwaterError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof HeadwaterError, `expected a HeadwaterError, got ${String(error)}`);
-  return error;
 }
 
 for (const secure of [false, true]) {
