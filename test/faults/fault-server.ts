@@ -84,6 +84,11 @@ export class FaultServer {
     );
   }
 
+  /** Connections that are open now. */
+  get open(): number {
+    return this.#sockets.size;
+  }
+
   /** From the next request on; what is being sent goes on as it began. */
   behave(script: Script): void {
     this.#script = script;
