@@ -2,8 +2,8 @@ import { createWriteStream } from 'node:fs';
 
 import { Argument, Command, Option } from 'commander';
 
+import { FIRST_PORT } from '../file-server/limits.ts';
 import { type RawGetOptions, readGetRequest } from './get-request.ts';
-import { DEFAULT_PORT } from './host-and-port.ts';
 import { listenForInterrupts } from './interrupt.ts';
 import { option, repeatableOption } from './option.ts';
 import {
@@ -48,7 +48,7 @@ export function getCommand(load: () => Promise<Download> = loadDownload): Comman
     .usage('SOURCE... [options]\n       headwater get NAME -a HOST[,HOST...] -p PORT[,PORT...] [options]')
     .addArgument(new Argument('[SOURCE...]', 'URLs of the same file; or its NAME, with --address'))
     .addOption(option('-a, --address <HOST,...>', 'hosts that have NAME', hosts))
-    .addOption(option('-p, --port <PORT,...>', `ports of these hosts (default: ${DEFAULT_PORT})`, ports(1)))
+    .addOption(option('-p, --port <PORT,...>', `ports of these hosts (default: ${FIRST_PORT})`, ports(1)))
     .addOption(
       option(
         '-o, --output <PATH>',

@@ -1,13 +1,11 @@
 import { isIPv6 } from 'node:net';
 
 import { HeadwaterError } from '../core/errors.ts';
-
-/** Where `headwater serve` listens unless told otherwise, and so where `get -a HOST` looks. */
-export const DEFAULT_PORT = 8080;
+import { FIRST_PORT } from '../file-server/limits.ts';
 
 /**
  * The URLs of `get NAME -a HOST[,HOST...] -p PORT[,PORT...]`: every host on every port, in that order, each once.
- * A host that carries a port of its own (`a:8080`, `[::1]:8080`) is asked on that port alone.
+ * Without ports it is the one that `headwater serve` takes first. A host that carries a port of its own (`a:8080`, `[::1]:8080`) is asked on that port alone.
  *
  * @param name the file's name as it is on the servers, not percent-encoded; may have folders
  * @throws HeadwaterError `HW_USAGE`
@@ -20,7 +18,7 @@ export function sourceUrls(
   const path = encodedPath(name);
   const urls = hosts.flatMap((text) => {
     const { host, port } = parseHost(text);
-    const own = port === undefined ? (ports ?? [DEFAULT_PORT]) : [port];
+    const own = port === undefined ? (ports ?? [FIRST_PORT]) : [port];
     return own.map((each) => sourceUrl(text, `http://${host}:${each}/${path}`));
   });
   return [...new Set(urls)];
