@@ -37,6 +37,10 @@ export class Ledger {
     return this.done.count === this.layout.count;
   }
 
+  isMissing(chunk: number): boolean {
+    return this.#state[chunk] === MISSING;
+  }
+
   isDone(chunk: number): boolean {
     return this.#state[chunk] === DONE;
   }
@@ -142,10 +146,5 @@ export class Ledger {
       if (fewest <= 1) break;
     }
     return best;
-  }
-
-  /** Another running source could give this missing chunk. */
-  elsewhere(chunk: number, source: Source, others: readonly Source[]): boolean {
-    return others.some((other) => other !== source && other.state === 'running' && offers(other, chunk));
   }
 }

@@ -4,8 +4,8 @@ import { backoff, FAULTS } from './faults.ts';
 import { Ledger } from './ledger.ts';
 import { RateMeter } from './rate.ts';
 import { patience } from './silence.ts';
-import { spanChunks } from './span.ts';
-import { busyLanes, newSource, type Lane, type Pair, type Source } from './state.ts';
+import { spanChunks, worthTaking } from './span.ts';
+import { busyLanes, newSource, offers, type Lane, type Pair, type Source } from './state.ts';
 import { tailWork } from './tail.ts';
 import type { Action, Fault, FaultKind, SchedulerApi, SchedulerOptions, SourceView } from './types.ts';
 
@@ -131,7 +131,9 @@ export class Scheduler implements SchedulerApi {
     const rival = this.#ledger.rivalOf(lane, chunk);
     if (!this.#ledger.finish(chunk)) this.#lose(lane, this.#ledger.layout.bytes(chunk));
     // What the rival brought is counted as lost when its lane ends, or when its copy is judged.
-    else if (rival?.next === chunk && !rival.ended && !rival.cancelled) this.#cancel(rival, 'lost');
+    else if (rival?.next === chunk && !rival.ended && !rival.cancelled) {
+      this.#drop(rival);
+    }
     this.#judged(lane);
   }
 
@@ -148,6 +150,7 @@ export class Scheduler implements SchedulerApi {
   reopen(chunks: readonly number[], except: number): void {
     const source = this.#source(except);
     for (const chunk of chunks) {
+      if (this.#ledger.isDone(chunk)) this.wastedBytes += this.#ledger.layout.bytes(chunk);
       this.#ledger.reopen(chunk);
       source.not.add(chunk);
     }
@@ -179,9 +182,16 @@ export class Scheduler implements SchedulerApi {
       this.#assign(now);
     }
     this.#plan(now);
-    const actions = this.#actions;
+    const actions = this.#actions.filter((action) => !this.#late(action));
     this.#actions = [];
     return actions;
+  }
+
+  /** Asks something of a lane that has come to its own end since. */
+  #late(action: Action): boolean {
+    return (
+      (action.type === 'cancel' || action.type === 'shorten') && this.#lanes.get(action.lane)?.ended !== false
+    );
   }
 
   /** Time passed for a source: it may be asked again, or it has been silent for too long. */
@@ -202,8 +212,10 @@ export class Scheduler implements SchedulerApi {
 
   #assign(now: number): void {
     let idle = false;
-    // The fastest choose first; who is not measured yet comes before the slow.
-    const byRate = [...this.#ordered].sort((a, b) => (b.meter.rate ?? Infinity) - (a.meter.rate ?? Infinity));
+    // The fastest choose first; who is not measured yet comes before the slow, who has failed last.
+    const byRate = [...this.#ordered].sort(
+      (a, b) => Number(a.trial) - Number(b.trial) || (b.meter.rate ?? Infinity) - (a.meter.rate ?? Infinity),
+    );
     for (const source of byRate) {
       if (source.state !== 'running') continue;
       const target = source.trial ? 1 : source.target;
@@ -220,17 +232,34 @@ export class Scheduler implements SchedulerApi {
   #fetchNext(source: Source, now: number): boolean {
     if (!this.#ledger.open) return false;
     const most = this.#wholeFile ? Infinity : spanChunks(source, this.#ordered, this.#ledger);
-    const run = this.#ledger.run(source, Math.max(1, most), this.#ordered);
+    const run = this.#ledger.run(source, most, this.#ordered);
     if (run === undefined) return false;
-    if (most === 0 && this.#ledger.elsewhere(run.from, source, this.#ordered)) return false;
+    if (!this.#wholeFile && !worthTaking(run.from, source, this.#ordered, this.#ledger)) {
+      return this.#fetchLast(source, now);
+    }
     source.lastSpan = run.to - run.from;
     this.#fetch(source, run.from, run.to, false, now);
+    return true;
+  }
+
+  /** The last chunk is mostly shorter: for a source that is too slow for a whole one, it may be just right. */
+  #fetchLast(source: Source, now: number): boolean {
+    const last = this.#ledger.layout.count - 1;
+    if (!this.#ledger.isMissing(last) || last >= this.#ledger.limit || !offers(source, last)) return false;
+    if (!worthTaking(last, source, this.#ordered, this.#ledger)) return false;
+    this.#fetch(source, last, last + 1, false, now);
     return true;
   }
 
   #helpOut(source: Source, now: number): boolean {
     const work = tailWork(source, this.#ordered, this.#ledger, now, this.#budget);
     if (work === undefined) return false;
+    if (work.type === 'drop') {
+      this.#leavePair(work.victim);
+      work.victim.pair = { reserved: 0, lanes: 1 };
+      this.#drop(work.victim);
+      return false;
+    }
     if (work.type === 'hedge') {
       const pair: Pair = { reserved: this.#ledger.layout.bytes(work.chunk), lanes: 2 };
       this.#budget -= pair.reserved;
@@ -306,13 +335,17 @@ export class Scheduler implements SchedulerApi {
     source.failures++;
     const row = FAULTS[fault.kind];
     // A server that dies takes all its connections with it: one strike.
-    if (source.state === 'banned' || (source.state === 'waiting' && row.retries > 0)) return;
+    if (source.state === 'banned') return;
+    if (source.state === 'waiting' && row.retries > 0) {
+      source.retryAt = Math.max(source.retryAt, now + (fault.retryAfter ?? 0));
+      return;
+    }
     const others = busyLanes(source).filter((lane) => !lane.cancelled);
     const alive = others.some(
       (lane) => lane.headAt !== undefined && now - lane.activeAt < patience(lane) / 2,
     );
     this.#trials.drop(source);
-    if (!row.wholeSource && alive) {
+    if (!row.wholeSource && alive && fault.retryAfter === undefined) {
       // The others still receive: it takes no more connections than these.
       source.target = Math.max(1, Math.min(source.target, others.length));
       source.settledUntil = Math.max(source.settledUntil, now + backoff(6, fault.retryAfter, this.#random));
@@ -344,6 +377,12 @@ export class Scheduler implements SchedulerApi {
   #cancel(lane: Lane, reason: 'silent' | 'lost' | 'source-gone'): void {
     lane.cancelled = true;
     this.#act({ type: 'cancel', lane: lane.id, reason });
+  }
+
+  #drop(lane: Lane): void {
+    // One that has not even begun to answer is not relied upon until it does.
+    if (lane.headAt === undefined) lane.source.trial = true;
+    this.#cancel(lane, 'lost');
   }
 
   #judged(lane: Lane): void {

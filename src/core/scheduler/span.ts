@@ -1,5 +1,5 @@
 import type { Ledger } from './ledger.ts';
-import { busyLanes, type Lane, type Source } from './state.ts';
+import { busyLanes, offers, type Lane, type Source } from './state.ts';
 
 /** A span is worth about this many seconds of its source's own rate: requests are few and little is at stake. */
 const SPAN_SECONDS = 1;
@@ -21,44 +21,48 @@ export function laneRate(source: Source, lanes: number): number | undefined {
   return rate === undefined ? undefined : rate / Math.max(1, lanes);
 }
 
-/** How many chunks to ask of `source` in its next span. 0: the others finish sooner without it. */
+/** How many chunks to ask of `source` in its next span, at least one. */
 export function spanChunks(source: Source, sources: readonly Source[], ledger: Ledger): number {
-  const { layout } = ledger;
   const rate = laneRate(source, Math.max(source.target, busyLanes(source).length + 1));
   if (rate === undefined || source.trial) return 1;
   let all = 0;
   for (const each of sources) if (each.state === 'running') all += each.meter.rate ?? 0;
-  if (!worthTaking(source, rate, sources, ledger)) return 0;
   const wanted = Math.max(
     Math.min(rate * SPAN_SECONDS, MOST_SPAN_BYTES),
     (rate * WAITS_PER_SPAN * (source.leastWait ?? 0)) / 1000,
   );
   const fair = ledger.missingBytes * (rate / Math.max(all, rate)) * FAIR_PART;
-  const chunks = Math.floor(Math.min(wanted, fair) / layout.chunkSize);
+  const chunks = Math.floor(Math.min(wanted, fair) / ledger.layout.chunkSize);
   return Math.max(1, Math.min(chunks, Math.max(1, source.lastSpan) * GROWTH));
 }
 
 /**
- * Near the end a slow source should leave the last chunks to the fast ones: it takes one only when it would be done
- * with it before the others were done with everything. They cannot be faster than all of them together, nor than the
- * one of them that would have a chunk first.
+ * Near the end a slow source should leave the last chunks to the fast ones: it takes `chunk` only when the others that
+ * hold it could not have brought everything that is missing by the time it would have brought this one. Who would bring
+ * it first never declines.
  */
-function worthTaking(source: Source, rate: number, sources: readonly Source[], ledger: Ledger): boolean {
-  const { chunkSize } = ledger.layout;
-  const mine = chunkSize / rate + (source.leastWait ?? 0) / 1000;
-  let bytes = ledger.missingBytes;
-  let others = 0;
-  let soonest = Infinity;
+export function worthTaking(
+  chunk: number,
+  source: Source,
+  sources: readonly Source[],
+  ledger: Ledger,
+): boolean {
+  const rate = laneRate(source, busyLanes(source).length + 1);
+  if (rate === undefined || source.trial) return true;
+  const { layout } = ledger;
+  const bytes = layout.bytes(chunk);
+  const mine = bytes / rate + (source.leastWait ?? 0) / 1000;
+  let missing = Math.ceil(ledger.missingBytes / layout.chunkSize);
   for (const each of sources) {
+    if (each === source || each.state !== 'running' || each.trial || !offers(each, chunk)) continue;
     const theirs = each.meter.rate;
-    if (each === source || each.state !== 'running' || theirs === undefined) continue;
+    if (theirs === undefined) continue;
     let owed = 0;
-    for (const lane of each.slots) if (lane !== undefined) owed += bytesLeft(lane, ledger);
-    bytes += owed;
-    others += theirs;
-    soonest = Math.min(soonest, (owed + chunkSize) / theirs + (each.leastWait ?? 0) / 1000);
+    for (const held of each.slots) if (held !== undefined) owed += bytesLeft(held, ledger);
+    const first = (owed + bytes) / theirs + (each.leastWait ?? 0) / 1000;
+    if (first < mine) missing -= 1 + Math.floor(((mine - first) * theirs) / layout.chunkSize);
   }
-  return mine <= Math.max(bytes / others, soonest);
+  return missing > 0;
 }
 
 /** Bytes that the lane has still to bring. */

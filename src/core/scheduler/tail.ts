@@ -5,12 +5,21 @@ import { busyLanes, offers, type Lane, type Source } from './state.ts';
 /** What a source that found nothing missing does: take over the far end of a span, or fetch what another still owes. */
 export type TailWork =
   | { readonly type: 'steal'; readonly victim: Lane; readonly from: number; readonly to: number }
-  | { readonly type: 'hedge'; readonly victim: Lane; readonly chunk: number };
+  | { readonly type: 'hedge'; readonly victim: Lane; readonly chunk: number }
+  /** The lane is hopeless, and little of its chunk is here: its work is better given to another. */
+  | { readonly type: 'drop'; readonly victim: Lane };
 
 /** A hedge must be expected to end in this part of the time that its rival still needs. */
 const HEDGE_GAIN = 0.7;
 /** Milliseconds below which a rival is left to finish by itself. */
 const LEAST_HEDGE = 20;
+
+/** A lane is dropped when another source needs less than this part of the time that it still needs, ... */
+const DROP_GAIN = 0.3;
+/** ... no more than this part of its chunk is here, ... */
+const DROP_PART = 0.25;
+/** ... and it has had this many milliseconds to show what it can. */
+const LEAST_TRY = 100;
 
 interface Span {
   readonly lane: Lane;
@@ -25,8 +34,7 @@ export function tailWork(
   now: number,
   budget: number,
 ): TailWork | undefined {
-  const rate = laneRate(source, busyLanes(source).length + 1);
-  if (rate === undefined) return undefined;
+  const rate = laneRate(source, busyLanes(source).length + 1) ?? assumedRate(sources, ledger);
   const spans: Span[] = [];
   for (const each of sources) {
     for (const lane of each.slots) {
@@ -36,7 +44,18 @@ export function tailWork(
   }
   spans.sort((a, b) => b.left - a.left);
   const wait = source.leastWait ?? 0;
-  return steal(source, rate, wait, spans, ledger) ?? hedge(source, rate, wait, spans, ledger, budget);
+  return (
+    steal(source, rate, wait, spans, ledger) ??
+    drop(source, wait, spans, ledger, now, budget) ??
+    hedge(source, rate, wait, spans, ledger, budget)
+  );
+}
+
+/** Bytes a second of a source that was not measured yet: as fast as the others, or, for want of them, a chunk a second. */
+function assumedRate(sources: readonly Source[], ledger: Ledger): number {
+  const known = sources.flatMap(({ state, meter }) => (state === 'running' ? (meter.rate ?? []) : []));
+  if (known.length === 0) return ledger.layout.chunkSize;
+  return known.reduce((sum, rate) => sum + rate, 0) / known.length;
 }
 
 function steal(
@@ -82,6 +101,27 @@ function hedge(
     const bytes = ledger.layout.bytes(chunk);
     if (bytes > budget) continue;
     if (wait + (bytes * 1000) / rate < left * HEDGE_GAIN) return { type: 'hedge', victim: lane, chunk };
+  }
+  return undefined;
+}
+
+/** Costs what is here of the chunk, where a hedge can cost all of it. */
+function drop(
+  source: Source,
+  wait: number,
+  spans: readonly Span[],
+  ledger: Ledger,
+  now: number,
+  budget: number,
+): TailWork | undefined {
+  const rate = laneRate(source, busyLanes(source).length + 1);
+  // Who has failed lately must show first that it is back.
+  if (rate === undefined || source.trial) return undefined;
+  for (const { lane, left } of spans) {
+    if (lane.source === source || ledger.isHedged(lane.next) || !offers(source, lane.next)) continue;
+    const bytes = ledger.layout.bytes(lane.next);
+    if (lane.partial > Math.min(budget, bytes * DROP_PART) || now - lane.startedAt < LEAST_TRY) continue;
+    if (wait + (bytes * 1000) / rate < left * DROP_GAIN) return { type: 'drop', victim: lane };
   }
   return undefined;
 }
