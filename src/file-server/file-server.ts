@@ -43,6 +43,8 @@ export class FileServer implements ServerHandle, AnsweringServer {
   readonly #server: Server;
   readonly #limit: FairLimit | undefined;
   readonly #connections = new Map<Socket, ClientConnection>();
+  /** Those below TLS: one that never shakes hands is in no other list. */
+  readonly #below = new Set<Socket>();
   readonly #meter = new RateMeter(performance.now());
   readonly #closed = Promise.withResolvers<void>();
   #listening = true;
@@ -58,8 +60,15 @@ export class FileServer implements ServerHandle, AnsweringServer {
     this.store = options.store;
     this.#limit = options.limit === undefined ? undefined : new FairLimit(options.limit);
     this.#server = newHttpServer(options.tls, options.times);
-    const connection = options.tls === undefined ? 'connection' : 'secureConnection';
-    this.#server.on(connection, (socket: Socket) => this.#connected(socket));
+    if (options.tls === undefined) {
+      this.#server.on('connection', (socket: Socket) => this.#connected(socket));
+    } else {
+      this.#server.on('connection', (socket: Socket) => {
+        this.#below.add(socket);
+        socket.on('close', () => this.#below.delete(socket));
+      });
+      this.#server.on('secureConnection', (socket: Socket) => this.#connected(socket));
+    }
     this.#server.on('request', (request, response) => void this.#requested(request, response));
     this.#server.on('timeout', (socket) => this.#timedOut(socket));
   }
@@ -232,8 +241,7 @@ export class FileServer implements ServerHandle, AnsweringServer {
 
   #cut(): void {
     for (const connection of this.#connections.values()) connection.cut();
-    // Those that have not finished their TLS handshake are known to nobody else.
-    this.#server.closeAllConnections();
+    for (const socket of this.#below) socket.destroy();
   }
 
   #failed(cause: Error): void {

@@ -24,7 +24,10 @@ async function connections(url: string, count: number): Promise<Socket[]> {
 }
 
 /** A second server on the same files that gives connections up sooner. */
-async function impatient(served: Served, times: Partial<ConnectionTimes>): Promise<FileServer> {
+async function impatient(
+  served: Served,
+  times: Partial<ConnectionTimes>,
+): Promise<FileServer & AsyncDisposable> {
   const { store } = served.server as FileServer;
   const options = {
     id: 2,
@@ -38,7 +41,8 @@ async function impatient(served: Served, times: Partial<ConnectionTimes>): Promi
     onState: () => undefined,
     onFault: () => undefined,
   };
-  return await FileServer.start(options, { port: 0, exact: true }, '127.0.0.1');
+  const server = await FileServer.start(options, { port: 0, exact: true }, '127.0.0.1');
+  return Object.assign(server, { [Symbol.asyncDispose]: () => server.end(0) });
 }
 
 describe('connections', () => {
@@ -72,7 +76,7 @@ describe('connections', () => {
       const { clients, answers } = served.server.status();
       return clients === 0 && answers === 0;
     };
-    while (!isQuiet()) await sleep(10);
+    await until(isQuiet);
     const left = (await readdir('/proc/self/fd')).length;
     assert.ok(left <= before + 5, `${before} descriptors before, ${left} after`);
     assert.equal((await served.ask('/file', { Range: 'bytes=0-0' })).status, 206);
@@ -94,14 +98,14 @@ describe('connections', () => {
     socket.write('GET /file HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(50));
     await once(socket, 'data');
     socket.destroy();
-    while (served.server.status().answers > 0 || served.server.status().clients > 0) await sleep(10);
+    await until(() => served.server.status().answers === 0 && served.server.status().clients === 0);
   });
 });
 
 describe('a connection is given up', () => {
   test('that drips its request head', async () => {
     await using served = await Served.of({ file: 'x' });
-    const server = await impatient(served, { header: 300 });
+    await using server = await impatient(served, { header: 300 });
     const socket = await rawConnection(server.url);
     socket.write('GET /file HTTP/1.1\r\n');
     const drip = setInterval(() => socket.write('X: y\r\n'), 50);
@@ -109,35 +113,30 @@ describe('a connection is given up', () => {
     const text = await readToEnd(socket);
     clearInterval(drip);
     assert.match(text, /^HTTP\/1.1 408 /);
-    await server.end(0);
   });
 
   test('that says nothing at all', async () => {
     await using served = await Served.of({ file: 'x' });
-    const server = await impatient(served, { header: 300 });
+    await using server = await impatient(served, { header: 300 });
     const socket = await rawConnection(server.url);
     await readToEnd(socket);
-    await server.end(0);
   });
 
   test('that asks for nothing more', async () => {
     await using served = await Served.of({ file: 'x' });
-    const server = await impatient(served, { keepAlive: 200 });
+    await using server = await impatient(served, { keepAlive: 200 });
     const socket = await rawConnection(server.url);
     socket.write('GET /file HTTP/1.1\r\nHost: x\r\n\r\n');
     assert.match(await readToEnd(socket), /^HTTP\/1.1 200 /);
-    await server.end(0);
   });
 
   test('that takes nothing of its answer', async () => {
     await using served = await Served.of({ file: randomBytes(64 * MIB) });
-    const server = await impatient(served, { send: 400 });
+    await using server = await impatient(served, { send: 400 });
     const response = await open(server.url, '/file');
     response.pause();
-    while (server.status().clients > 0) await sleep(20);
-    assert.equal(server.status().answers, 0);
+    await until(() => server.status().clients === 0 && server.status().answers === 0);
     response.destroy();
-    await server.end(0);
   });
 });
 
@@ -145,7 +144,7 @@ describe('a connection is kept', () => {
   test('whose client takes its time, as long as it takes something', async () => {
     const content = randomBytes(24 * MIB);
     await using served = await Served.of({ file: content });
-    const server = await impatient(served, { send: 500 });
+    await using server = await impatient(served, { send: 500 });
     const response = await open(server.url, '/file');
     let bytes = 0;
     for await (const part of response) {
@@ -154,13 +153,12 @@ describe('a connection is kept', () => {
       if (bytes < 8 * MIB) await sleep(10);
     }
     assert.equal(bytes, content.length);
-    await server.end(0);
   });
 
   test('whose server is paused for longer than the timeout', async () => {
     const content = randomBytes(32 * MIB);
     await using served = await Served.of({ file: content });
-    const server = await impatient(served, { send: 200 });
+    await using server = await impatient(served, { send: 200 });
     const response = await open(server.url, '/file');
     server.pause();
     await sleep(900);
@@ -169,6 +167,5 @@ describe('a connection is kept', () => {
     let bytes = 0;
     for await (const part of response) bytes += (part as Buffer).length;
     assert.equal(bytes, content.length);
-    await server.end(0);
   });
 });
