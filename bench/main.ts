@@ -8,8 +8,9 @@ import { USAGE, UsageError, readOptions, type BenchOptions } from './options.ts'
 import { filled, fullSection, readmeSection } from './pages.ts';
 import type { BenchResult, SceneResult } from './results.ts';
 import { runScene } from './rounds.ts';
+import { aria2Settings } from './rows/aria2-settings.ts';
 import { fourHosts } from './rows/four-hosts.ts';
-import { ROW_IDS } from './rows/ids.ts';
+import { ROW_IDS, type RowId } from './rows/ids.ts';
 import { limited } from './rows/limited.ts';
 import { loopback } from './rows/loopback.ts';
 import { manySources } from './rows/many-sources.ts';
@@ -19,7 +20,7 @@ import { report } from './table.ts';
 import { canInstall, extendPath, install, missingTools, packagesOf, type Tool } from './tools.ts';
 import { Workspace } from './workspace.ts';
 
-const SCENES: readonly Scene[] = [loopback, serve, fourHosts, limited, manySources];
+const SCENES: readonly Scene[] = [loopback, serve, fourHosts, limited, manySources, aria2Settings];
 
 interface Plan {
   readonly scenes: readonly Scene[];
@@ -90,7 +91,7 @@ async function makePlan(options: BenchOptions): Promise<Plan> {
     await install(packages);
   }
   const scenes: Scene[] = [];
-  const leftOut: { row: (typeof ROW_IDS)[number]; why: string }[] = [];
+  const leftOut: { row: RowId; why: string }[] = [];
   for (const scene of wanted) {
     const why = hindrance(scene.tools, scene.needsRoot);
     if (why === undefined) scenes.push(scene);

@@ -82,7 +82,8 @@ export function report(result: BenchResult): string {
   );
   const bars = result.scenes.flatMap((scene) => scene.bars);
   const left = result.leftOut.map(({ row, why }) => `left out: ${row} (${why})`);
-  return [...scenes, textTable(BAR_HEAD, barRows(bars), BAR_RIGHT), ...left].join('\n\n');
+  const verdicts = bars.length === 0 ? [] : [textTable(BAR_HEAD, barRows(bars), BAR_RIGHT)];
+  return [...scenes, ...verdicts, ...left].join('\n\n');
 }
 
 function amount(value: number, unit: BarResult['unit']): string {

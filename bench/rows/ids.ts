@@ -12,4 +12,7 @@ export const ROW_IDS = [
   'many',
 ] as const;
 
-export type RowId = (typeof ROW_IDS)[number];
+/** Rows that are run only when they are named: what settled how a rival is run. */
+export const EXTRA_ROW_IDS = ['aria2-settings'] as const;
+
+export type RowId = (typeof ROW_IDS)[number] | (typeof EXTRA_ROW_IDS)[number];

@@ -29,6 +29,15 @@ export const loopback: Scene = {
 };
 
 async function open(context: BenchContext): Promise<OpenScene> {
+  const notes = ["lftp's pget takes one URL, so all three of its connections go to one server."];
+  return { ...(await openWith(context, downloaders)), notes, bars: BARS };
+}
+
+/** Three servers with the same file, and whoever downloads it. */
+export async function openWith(
+  context: BenchContext,
+  downloadersOf: (content: Content) => readonly Downloader[],
+): Promise<OpenScene> {
   const { workspace } = context;
   const resources = new AsyncDisposableStack();
   try {
@@ -43,9 +52,9 @@ async function open(context: BenchContext): Promise<OpenScene> {
     const settings = { content, job, touch: content.size * 1.25 };
     return {
       facts: { bytes: content.size },
-      notes: ["lftp's pget takes one URL, so all three of its connections go to one server."],
-      contestants: downloaders(content).map((each) => downloading(context, each, settings)),
-      bars: BARS,
+      notes: [],
+      contestants: downloadersOf(content).map((each) => downloading(context, each, settings)),
+      bars: [],
       [Symbol.asyncDispose]: () => resources.disposeAsync(),
     };
   } catch (error) {

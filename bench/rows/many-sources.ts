@@ -7,6 +7,7 @@ import { sparseContent, type Content } from '../content.ts';
 import { downloading, type Downloader } from '../download.ts';
 import { measure } from '../measure.ts';
 import { Nginx, freePorts } from '../nginx.ts';
+import { run } from '../processes.ts';
 import { GIB, type Figures } from '../results.ts';
 import type { Bar, BenchContext, Contestant, OpenScene, Scene } from '../scene.ts';
 
@@ -82,7 +83,12 @@ function toDisk(context: BenchContext, content: Content, job: Job, count: number
     mostRounds: DISK_ROUNDS,
     words: (each) => headwaterGet(each, '--manifest', content.manifest),
   };
-  return downloading(context, downloader, { content, job, deadline: DEADLINE });
+  return downloading(context, downloader, { content, job, deadline: DEADLINE, before: settleDisk });
+}
+
+/** What an earlier run has left to write is written, so that the next one finds the disk idle. */
+async function settleDisk(): Promise<void> {
+  await run(['sync', '-f', DISK]);
 }
 
 /** In order to standard output, which is /dev/null: how fast it is with no disk in the way. */
