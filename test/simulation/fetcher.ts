@@ -189,7 +189,7 @@ export class Fetcher {
     const { book, ledger, scheduler, now } = this.#w;
     const source = this.#source(lane.source);
     if (lane.chunk < lane.to) {
-      ledger.breakOff(lane, fault !== undefined || lane.cancelled === 'silent', book.rivals(lane.chunk));
+      ledger.breakOff(lane, book.rivals(lane.chunk));
       book.disown(lane.chunk, lane.to);
     }
     lane.stage = 'ended';

@@ -6,8 +6,9 @@ import type { Lane } from './lane.ts';
  *
  * Bytes lost to hedging are those of a chunk for which a hedge was asked, that came on a lane that did not win it
  * while another lane had, or still owed, that chunk: all bytes of a hedge that lost, was cancelled or broke off beside a
- * living rival; and what a rival had of the chunk when a hedge beat it. What a rival loses by its own fault or by
- * its silence would have been lost without a hedge and is counted as cut off.
+ * living rival; and what a rival had of the chunk when a hedge beat it. So are the bytes of any lane that was dropped
+ * because another is thought to be faster. What a lane loses by its own fault or by its silence would have been lost
+ * anyway and is counted as cut off.
  */
 export class Ledger {
   /** Every body byte that came. */
@@ -65,15 +66,14 @@ export class Ledger {
   /**
    * A lane ended within a chunk.
    *
-   * @param byItself it broke off, or fell silent; not because another was first.
    * @param rivals other lanes that have landed or still owe this chunk.
    */
-  breakOff(lane: Lane, byItself: boolean, rivals: number): void {
+  breakOff(lane: Lane, rivals: number): void {
     const bytes = lane.read - this.#layout.start(lane.chunk);
     if (bytes <= 0) return;
     const beaten = rivals > 0 || this.#won.has(lane.chunk);
-    const raced = this.#hedged.has(lane.chunk) && beaten;
-    if (raced && (lane.hedge || !byItself)) this.hedging += bytes;
+    const hedgedInVain = lane.hedge && this.#hedged.has(lane.chunk) && beaten;
+    if (lane.cancelled === 'lost' || hedgedInVain) this.hedging += bytes;
     else this.cutOff += bytes;
   }
 }

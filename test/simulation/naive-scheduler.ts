@@ -110,7 +110,7 @@ export class NaiveScheduler implements SchedulerApi {
     const { layout } = options;
     this.done = new Bitmap(layout.count, options.done?.bytes);
     this.#limit = layout.count;
-    this.#budget = options.wasteBudget ?? Math.max(layout.size * 0.01, layout.bytes(0));
+    this.#budget = options.wasteBudget ?? Math.max(layout.size * 0.01, 2 * layout.chunkSize);
   }
 
   get finished(): boolean {

@@ -127,7 +127,7 @@ class World {
     }
     this.#measure = new Measure(this.#sources, fleet.downlink, wanted);
     this.#measure.holdings(this.#book, (chunk) => !this.#resumed.has(chunk));
-    this.#wasteBudget = fleet.wasteBudget ?? Math.max(layout.size * 0.01, layout.bytes(0));
+    this.#wasteBudget = fleet.wasteBudget ?? Math.max(layout.size * 0.01, 2 * layout.chunkSize);
     this.#scheduler = make({
       layout,
       random: seededRandom(fleet.seed + 1),
