@@ -99,6 +99,8 @@ export function runPromised(fleet: Fleet, make: MakeScheduler, options: RunOptio
 /** Never slower than the best source alone, with one connection, that stays calm and holds everything. */
 export function checkNotSlower(fleet: Fleet, run: Run, { factor, ms }: Slack): void {
   if (run.endAt === undefined || run.reopened || fleet.window !== undefined) return;
+  // With fewer chunks than sources, most are never measured: which of them is the best is luck.
+  if (layoutOf(fleet).count < 2 * fleet.sources.length) return;
   const bound = run.alone.withOne * factor + ms;
   if (run.endAt <= bound) return;
   const what = `it is done; one source alone would have been after ${run.alone.withOne.toFixed(0)} ms`;

@@ -18,6 +18,8 @@ export class Ledger {
   readonly #owners: (Lane | undefined)[];
   /** The second lane of a chunk that two lanes owe. */
   readonly #rivals = new Map<number, Lane>();
+  /** How many running sources hold each chunk; counted when somebody wants to know. */
+  #holders: Uint16Array | undefined;
   /** No chunk below this is missing. */
   #front = 0;
 
@@ -135,14 +137,29 @@ export class Ledger {
     return undefined;
   }
 
+  /** Which sources run, or what they hold, has changed. */
+  holdersChanged(): void {
+    this.#holders = undefined;
+  }
+
+  #countHolders(sources: readonly Source[]): Uint16Array {
+    const holders = new Uint16Array(this.layout.count);
+    for (const source of sources) {
+      if (source.state !== 'running') continue;
+      for (let chunk = 0; chunk < holders.length; chunk++)
+        if (offers(source, chunk)) holders[chunk] = (holders[chunk] ?? 0) + 1;
+    }
+    return holders;
+  }
+
   #rarest(source: Source, others: readonly Source[]): number | undefined {
     let best: number | undefined;
     let fewest = Infinity;
+    const holders = (this.#holders ??= this.#countHolders(others));
     for (let chunk = this.#first(); chunk < this.limit; chunk++) {
       if (this.#state[chunk] !== MISSING || !offers(source, chunk)) continue;
-      let holders = 0;
-      for (const other of others) if (other.state === 'running' && offers(other, chunk)) holders++;
-      if (holders < fewest) [best, fewest] = [chunk, holders];
+      const held = holders[chunk] ?? 0;
+      if (held < fewest) [best, fewest] = [chunk, held];
       if (fewest <= 1) break;
     }
     return best;

@@ -6,13 +6,15 @@ import { RateMeter } from './rate.ts';
 import { patience } from './silence.ts';
 import { spanChunks, worthTaking } from './span.ts';
 import { busyLanes, newSource, offers, type Lane, type Pair, type Source } from './state.ts';
-import { tailWork } from './tail.ts';
+import { spansUnderWay, tailWork, type Span } from './tail.ts';
 import type { Action, Fault, FaultKind, SchedulerApi, SchedulerOptions, SourceView } from './types.ts';
 
 /** Most connections to one source when the caller names no number. */
 export const MOST_CONNECTIONS = 16;
-/** Part of the file that hedging may fetch twice; one chunk is always allowed. */
+/** Part of the file that hedging may fetch twice... */
 const WASTE_PART = 0.01;
+/** ... and chunks that it may in a small file, where 1 % is less than a chunk. */
+const WASTE_CHUNKS = 2;
 /** Milliseconds between looks at what flows, while something does. */
 const TICK = 250;
 /** The same while a source has nothing to do: the end is near. */
@@ -34,6 +36,8 @@ export class Scheduler implements SchedulerApi {
   /** Bytes that hedging may still waste; a running hedge holds back a chunk's worth. */
   #budget: number;
   #actions: Action[] = [];
+  /** What is under way, during one `decide`. */
+  #spans: readonly Span[] | undefined;
   #lastLane = 0;
   #received = 0;
   #wakeAt = 0;
@@ -47,7 +51,7 @@ export class Scheduler implements SchedulerApi {
     this.#fixed = options.fixedConnections ?? false;
     this.#wholeFile = options.wholeFile ?? false;
     this.#random = options.random;
-    this.#budget = options.wasteBudget ?? Math.max(layout.size * WASTE_PART, layout.chunkSize);
+    this.#budget = options.wasteBudget ?? Math.max(layout.size * WASTE_PART, layout.chunkSize * WASTE_CHUNKS);
     this.#trials = new ConnectionTrials(this.#fixed ? 0 : this.#mostConnections);
   }
 
@@ -74,6 +78,7 @@ export class Scheduler implements SchedulerApi {
 
   setHas(id: number, has: Bitmap): void {
     this.#source(id).has = has;
+    this.#ledger.holdersChanged();
   }
 
   ban(id: number, fault: FaultKind, now: number): void {
@@ -89,6 +94,7 @@ export class Scheduler implements SchedulerApi {
     const lane = this.#lane(id);
     const { source } = lane;
     if (lane.headAt !== undefined) return;
+    this.#advance(source, now);
     lane.headAt = now;
     const wait = now - lane.startedAt;
     source.leastWait = Math.min(source.leastWait ?? wait, wait);
@@ -211,6 +217,7 @@ export class Scheduler implements SchedulerApi {
   }
 
   #assign(now: number): void {
+    this.#spans = undefined;
     let idle = false;
     // The fastest choose first; who is not measured yet comes before the slow, who has failed last.
     const byRate = [...this.#ordered].sort(
@@ -234,9 +241,10 @@ export class Scheduler implements SchedulerApi {
     const most = this.#wholeFile ? Infinity : spanChunks(source, this.#ordered, this.#ledger);
     const run = this.#ledger.run(source, most, this.#ordered);
     if (run === undefined) return false;
-    if (!this.#wholeFile && !worthTaking(run.from, source, this.#ordered, this.#ledger)) {
+    if (!this.#wholeFile && !worthTaking(run.from, source, this.#ordered, this.#ledger, now)) {
       return this.#fetchLast(source, now);
     }
+    this.#spans = undefined;
     source.lastSpan = run.to - run.from;
     this.#fetch(source, run.from, run.to, false, now);
     return true;
@@ -246,17 +254,21 @@ export class Scheduler implements SchedulerApi {
   #fetchLast(source: Source, now: number): boolean {
     const last = this.#ledger.layout.count - 1;
     if (!this.#ledger.isMissing(last) || last >= this.#ledger.limit || !offers(source, last)) return false;
-    if (!worthTaking(last, source, this.#ordered, this.#ledger)) return false;
+    if (!worthTaking(last, source, this.#ordered, this.#ledger, now)) return false;
     this.#fetch(source, last, last + 1, false, now);
     return true;
   }
 
   #helpOut(source: Source, now: number): boolean {
-    const work = tailWork(source, this.#ordered, this.#ledger, now, this.#budget);
+    this.#spans ??= spansUnderWay(this.#ordered, this.#ledger, now);
+    const work = tailWork(source, this.#ordered, this.#spans, this.#ledger, now, this.#budget);
     if (work === undefined) return false;
+    this.#spans = undefined;
     if (work.type === 'drop') {
       this.#leavePair(work.victim);
-      work.victim.pair = { reserved: 0, lanes: 1 };
+      // More of the chunk may come before its lane has ended.
+      work.victim.pair = { reserved: this.#ledger.layout.bytes(work.victim.next), lanes: 1 };
+      this.#budget -= work.victim.pair.reserved;
       this.#drop(work.victim);
       return false;
     }
@@ -409,13 +421,14 @@ export class Scheduler implements SchedulerApi {
     let busy = false;
     for (const lane of source.slots) {
       if (lane === undefined) continue;
-      lane.meter.advance(now, true);
+      lane.meter.advance(now, lane.headAt !== undefined);
       busy = true;
     }
     source.meter.advance(now, busy);
   }
 
   #act(action: Action): void {
+    if (action.type === 'source') this.#ledger.holdersChanged();
     this.#actions.push(action);
   }
 

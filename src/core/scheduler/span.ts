@@ -14,6 +14,12 @@ const WAITS_PER_SPAN = 20;
 const GROWTH = 4;
 /** A lane takes at most this part of its fair share of what is missing, so that all end together. */
 const FAIR_PART = 0.5;
+/** Unless the wait for its answer would then show: a span within the fair share lasts this many waits where it can. */
+const WAITS_PER_LAST_SPAN = 4;
+/** Milliseconds of flow after which a lane's own rate is believed. */
+const LEAST_OBSERVED = 50;
+/** Milliseconds without bytes that are nothing unusual. */
+const LEAST_QUIET = 300;
 
 /** Bytes a second that one lane of `source` can be expected to bring; undefined while nothing is known. */
 export function laneRate(source: Source, lanes: number): number | undefined {
@@ -27,11 +33,10 @@ export function spanChunks(source: Source, sources: readonly Source[], ledger: L
   if (rate === undefined || source.trial) return 1;
   let all = 0;
   for (const each of sources) if (each.state === 'running') all += each.meter.rate ?? 0;
-  const wanted = Math.max(
-    Math.min(rate * SPAN_SECONDS, MOST_SPAN_BYTES),
-    (rate * WAITS_PER_SPAN * (source.leastWait ?? 0)) / 1000,
-  );
-  const fair = ledger.missingBytes * (rate / Math.max(all, rate)) * FAIR_PART;
+  const perWait = (rate * (source.leastWait ?? 0)) / 1000;
+  const wanted = Math.max(Math.min(rate * SPAN_SECONDS, MOST_SPAN_BYTES), perWait * WAITS_PER_SPAN);
+  const share = ledger.missingBytes * (rate / Math.max(all, rate));
+  const fair = Math.max(share * FAIR_PART, Math.min(share, perWait * WAITS_PER_LAST_SPAN));
   const chunks = Math.floor(Math.min(wanted, fair) / ledger.layout.chunkSize);
   return Math.max(1, Math.min(chunks, Math.max(1, source.lastSpan) * GROWTH));
 }
@@ -46,6 +51,7 @@ export function worthTaking(
   source: Source,
   sources: readonly Source[],
   ledger: Ledger,
+  now: number,
 ): boolean {
   const rate = laneRate(source, busyLanes(source).length + 1);
   if (rate === undefined || source.trial) return true;
@@ -56,13 +62,20 @@ export function worthTaking(
   for (const each of sources) {
     if (each === source || each.state !== 'running' || each.trial || !offers(each, chunk)) continue;
     const theirs = each.meter.rate;
-    if (theirs === undefined) continue;
+    if (theirs === undefined || quiet(each, now)) continue;
     let owed = 0;
     for (const held of each.slots) if (held !== undefined) owed += bytesLeft(held, ledger);
     const first = (owed + bytes) / theirs + (each.leastWait ?? 0) / 1000;
     if (first < mine) missing -= 1 + Math.floor(((mine - first) * theirs) / layout.chunkSize);
   }
   return missing > 0;
+}
+
+/** All its lanes have brought nothing for longer than they usually take: nobody knows when they will. */
+function quiet(source: Source, now: number): boolean {
+  const lanes = busyLanes(source);
+  const usual = Math.max(LEAST_QUIET, source.gap * 2, source.mostWait * 2);
+  return lanes.length > 0 && lanes.every((lane) => now - lane.activeAt > usual);
 }
 
 /** Bytes that the lane has still to bring. */
@@ -75,7 +88,8 @@ export function bytesLeft(lane: Lane, ledger: Ledger): number {
  * again.
  */
 export function millisecondsLeft(lane: Lane, ledger: Ledger, now: number): number {
-  const rate = lane.meter.rate ?? laneRate(lane.source, busyLanes(lane.source).length);
+  const own = lane.meter.busyTime < LEAST_OBSERVED ? undefined : lane.meter.rate;
+  const rate = own ?? laneRate(lane.source, busyLanes(lane.source).length);
   const left = rate === undefined ? 0 : (bytesLeft(lane, ledger) * 1000) / rate;
   return Math.max(left, now - lane.activeAt);
 }

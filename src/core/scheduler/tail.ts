@@ -17,32 +17,42 @@ const LEAST_HEDGE = 20;
 /** A lane is dropped when another source needs less than this part of the time that it still needs, ... */
 const DROP_GAIN = 0.3;
 /** ... no more than this part of its chunk is here, ... */
-const DROP_PART = 0.25;
+const DROP_PART = 0.5;
 /** ... and it has had this many milliseconds to show what it can. */
 const LEAST_TRY = 100;
 
-interface Span {
+/** How much faster than the best known source one that was not measured yet is taken to be. */
+const OPTIMISM = 2;
+
+/** A lane and the milliseconds that it still needs. */
+export interface Span {
   readonly lane: Lane;
   readonly left: number;
+}
+
+/** What is under way, what ends last first. */
+export function spansUnderWay(sources: readonly Source[], ledger: Ledger, now: number): Span[] {
+  const spans: Span[] = [];
+  for (const { slots } of sources) {
+    for (const lane of slots) {
+      if (lane === undefined || lane.cancelled || lane.hedge || lane.next >= lane.to) continue;
+      spans.push({ lane, left: millisecondsLeft(lane, ledger, now) });
+    }
+  }
+  return spans.sort((a, b) => b.left - a.left);
 }
 
 /** The best tail work for `source`, or undefined when nothing it could do would end the download sooner. */
 export function tailWork(
   source: Source,
   sources: readonly Source[],
+  spans: readonly Span[],
   ledger: Ledger,
   now: number,
   budget: number,
 ): TailWork | undefined {
+  if (spans.length === 0) return undefined;
   const rate = laneRate(source, busyLanes(source).length + 1) ?? assumedRate(sources, ledger);
-  const spans: Span[] = [];
-  for (const each of sources) {
-    for (const lane of each.slots) {
-      if (lane === undefined || lane.cancelled || lane.hedge || lane.next >= lane.to) continue;
-      spans.push({ lane, left: millisecondsLeft(lane, ledger, now) });
-    }
-  }
-  spans.sort((a, b) => b.left - a.left);
   const wait = source.leastWait ?? 0;
   return (
     steal(source, rate, wait, spans, ledger) ??
@@ -51,11 +61,10 @@ export function tailWork(
   );
 }
 
-/** Bytes a second of a source that was not measured yet: as fast as the others, or, for want of them, a chunk a second. */
+/** Bytes a second of a source that was not measured yet: worth a try, so better than the best; or a chunk a second. */
 function assumedRate(sources: readonly Source[], ledger: Ledger): number {
-  const known = sources.flatMap(({ state, meter }) => (state === 'running' ? (meter.rate ?? []) : []));
-  if (known.length === 0) return ledger.layout.chunkSize;
-  return known.reduce((sum, rate) => sum + rate, 0) / known.length;
+  const best = Math.max(0, ...sources.map(({ meter }) => meter.rate ?? 0));
+  return best === 0 ? ledger.layout.chunkSize : best * OPTIMISM;
 }
 
 function steal(
@@ -120,7 +129,7 @@ function drop(
   for (const { lane, left } of spans) {
     if (lane.source === source || ledger.isHedged(lane.next) || !offers(source, lane.next)) continue;
     const bytes = ledger.layout.bytes(lane.next);
-    if (lane.partial > Math.min(budget, bytes * DROP_PART) || now - lane.startedAt < LEAST_TRY) continue;
+    if (bytes > budget || lane.partial > bytes * DROP_PART || now - lane.startedAt < LEAST_TRY) continue;
     if (wait + (bytes * 1000) / rate < left * DROP_GAIN) return { type: 'drop', victim: lane };
   }
   return undefined;

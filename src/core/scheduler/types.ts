@@ -19,7 +19,7 @@ export interface SchedulerOptions {
   readonly fixedConnections?: boolean;
   /** True: a span is all that is missing from where it begins; for a source that cannot be asked for parts. */
   readonly wholeFile?: boolean;
-  /** Bytes that hedging may fetch twice. Default: 1 % of the file, and at least one chunk. */
+  /** Bytes that hedging may fetch twice. Default: 1 % of the file, and at least two chunks. */
   readonly wasteBudget?: number;
   /** Gives a number in [0, 1); used to spread retries. */
   readonly random: () => number;
