@@ -155,9 +155,11 @@ export class Scheduler implements SchedulerApi {
 
   reopen(chunks: readonly number[], except: number): void {
     const source = this.#source(except);
+    this.#ledger.holdersChanged();
     for (const chunk of chunks) {
       if (this.#ledger.isDone(chunk)) this.wastedBytes += this.#ledger.layout.bytes(chunk);
       this.#ledger.reopen(chunk);
+      for (const other of this.#ordered) other.not.delete(chunk);
       source.not.add(chunk);
     }
   }

@@ -21,6 +21,8 @@ const DROP_PART = 0.5;
 /** ... and it has had this many milliseconds to show what it can. */
 const LEAST_TRY = 100;
 
+/** Milliseconds that a span must still need for a source that was not measured yet to take part. */
+const LEAST_FOR_UNKNOWN = 500;
 /** How much faster than the best known source one that was not measured yet is taken to be. */
 const OPTIMISM = 2;
 
@@ -52,7 +54,10 @@ export function tailWork(
   budget: number,
 ): TailWork | undefined {
   if (spans.length === 0) return undefined;
-  const rate = laneRate(source, busyLanes(source).length + 1) ?? assumedRate(sources, ledger);
+  const known = laneRate(source, busyLanes(source).length + 1);
+  // A source that was not measured yet is tried where much time is to be won; else those that were will do.
+  if (known === undefined && (spans[0]?.left ?? 0) < LEAST_FOR_UNKNOWN) return undefined;
+  const rate = known ?? assumedRate(sources, ledger);
   const wait = source.leastWait ?? 0;
   return (
     steal(source, rate, wait, spans, ledger) ??
