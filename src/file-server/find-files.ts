@@ -16,7 +16,7 @@ export type Root =
 /** The path with every link in it followed, in one call into the thread pool. */
 export const realPathOf: (path: string) => Promise<string> = promisify(realpath.native);
 
-export interface FoundFile {
+interface FoundFile {
   readonly name: string;
   readonly path: string;
   readonly identity: FileIdentity;

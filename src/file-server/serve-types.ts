@@ -1,4 +1,3 @@
-import type { HeadwaterError } from '../core/errors.ts';
 import type { HashingState } from './digests/digest-service.ts';
 import type { Log } from './log.ts';
 
@@ -138,5 +137,3 @@ export interface Serving extends AsyncDisposable {
   /** Ends all servers as their `end` does, and everything else with them. */
   close(grace?: number): Promise<void>;
 }
-
-export type Fault = (error: HeadwaterError) => void;

@@ -35,7 +35,7 @@ export async function serve(paths: readonly string[], options: ServeOptions = {}
 }
 
 /** Files hashed at once: each keeps two threads busy. */
-export function hashedAtOnce(): number {
+function hashedAtOnce(): number {
   return Math.max(1, Math.min(MOST_HASHED_AT_ONCE, Math.floor(availableParallelism() / 2)));
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 
@@ -8,7 +9,7 @@ import * as fc from 'fast-check';
 
 import { MIB } from '../../src/core/chunks.ts';
 import { MANIFEST_TYPE, parseManifest } from '../../src/core/manifest.ts';
-import { rawConnection, readToEnd, Served } from './serve-lab.ts';
+import { Files, rawConnection, readToEnd, Served } from './serve-lab.ts';
 
 const run = promisify(execFile);
 const BIG = randomBytes(3 * MIB + 777);
@@ -336,5 +337,16 @@ describe('real clients', () => {
       cwd: served.files.folder + '/sub',
     });
     assert.equal(named.stdout, 'one');
+  });
+
+  test('aria2c gets it in parts from two servers at once', async () => {
+    const content = randomBytes(24 * MIB);
+    await using two = await Served.of({ 'big.bin': content }, { count: 2 });
+    await using target = await Files.of({});
+    const urls = two.serving.servers.map(({ url }) => `${url}big.bin`);
+    const checksum = `--checksum=sha-256=${createHash('sha256').update(content).digest('hex')}`;
+    await run('aria2c', ['-q', '-s4', '-x2', '-k1M', '-d', target.folder, checksum, ...urls]);
+    assert.ok((await readFile(target.path('big.bin'))).equals(content));
+    for (const server of two.serving.servers) assert.ok(server.status().bytesSent >= MIB);
   });
 });

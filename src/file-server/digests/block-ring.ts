@@ -3,7 +3,7 @@
  * block when the other is behind; neither copies.
  */
 
-export const RING_BLOCK_BYTES = 1024 * 1024;
+const RING_BLOCK_BYTES = 1024 * 1024;
 const BLOCKS = 4;
 const EMPTY = 0;
 /** The reader gave up: nothing more comes. */

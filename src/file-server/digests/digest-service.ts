@@ -64,6 +64,7 @@ export class DigestService {
   #rate = FIRST_GUESS;
   #bytes = 0;
   #bytesDone = 0;
+  #cacheFault = false;
   #closed = false;
 
   constructor(options: DigestServiceOptions) {
@@ -215,7 +216,10 @@ export class DigestService {
     try {
       await this.#options.cache?.save(task.path, task.identity, manifest);
     } catch (cause) {
-      const message = `the digests of ${task.path} cannot be kept in the cache; they are computed again next time`;
+      // What hinders one hinders all: once is enough.
+      if (this.#cacheFault) return;
+      this.#cacheFault = true;
+      const message = `the digests of ${task.path} cannot be kept in the cache; it will be read again next time`;
       this.#options.onFault(new HeadwaterError('HW_DISK', message, { cause }));
     }
   }
