@@ -302,6 +302,7 @@ export class Scheduler implements SchedulerApi {
       partial: 0,
       hedge,
       startedAt: now,
+      strikes: source.strikes,
       activeAt: now,
       headAt: undefined,
       held: false,

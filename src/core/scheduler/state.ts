@@ -23,6 +23,8 @@ export interface Lane {
   partial: number;
   readonly hedge: boolean;
   readonly startedAt: number;
+  /** Those of its source when it began. */
+  readonly strikes: number;
   /** When its head, or its last bytes, came; the start before that. */
   activeAt: number;
   headAt: number | undefined;

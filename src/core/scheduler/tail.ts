@@ -59,11 +59,10 @@ export function tailWork(
   if (known === undefined && (spans[0]?.left ?? 0) < LEAST_FOR_UNKNOWN) return undefined;
   const rate = known ?? assumedRate(sources, ledger);
   const wait = source.leastWait ?? 0;
-  return (
-    steal(source, rate, wait, spans, ledger) ??
-    drop(source, wait, spans, ledger, now, budget) ??
-    hedge(source, rate, wait, spans, ledger, budget)
-  );
+  const stolen = steal(source, rate, wait, spans, ledger);
+  // Only who has nothing else to do spends the budget.
+  if (stolen !== undefined || busyLanes(source).length > 0) return stolen;
+  return drop(source, wait, spans, ledger, now, budget) ?? hedge(source, rate, wait, spans, ledger, budget);
 }
 
 /** Bytes a second of a source that was not measured yet: worth a try, so better than the best; or a chunk a second. */
