@@ -1,3 +1,4 @@
+import { proxyFromEnvironment } from '../transport/proxy-environment.ts';
 import { defaultTransportSettings } from '../transport/settings.ts';
 import { normalize } from './options.ts';
 import { Session } from './session.ts';
@@ -21,6 +22,10 @@ export async function download(
   options: DownloadOptions = {},
 ): Promise<DownloadReport> {
   const settings = normalize(sources, options);
-  const transport = { ...defaultTransportSettings, tls: settings.tls };
+  const transport = {
+    ...defaultTransportSettings,
+    tls: settings.tls,
+    ...(settings.proxy ? { proxyFor: proxyFromEnvironment(process.env) } : {}),
+  };
   return new Session(settings, transport).run();
 }
