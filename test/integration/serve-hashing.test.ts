@@ -15,7 +15,7 @@ describe('a file that is not hashed yet', () => {
     await using files = await Files.of({ small: 'small' });
     // Nothing on the disk, and seconds to hash at the rate that is assumed at first.
     await files.write('large', '');
-    await truncate(files.path('large'), 1024 * MIB);
+    await truncate(files.path('large'), 2048 * MIB);
     const statuses: StatusEvent[] = [];
     await using serving = await serve([files.folder], {
       ...HERE,

@@ -18,6 +18,10 @@ function service(cache?: DigestCache, atOnce = 1) {
   });
 }
 
+async function begun(digests: DigestService): Promise<void> {
+  while (digests.state.bytesDone === 0) await new Promise((resolve) => setImmediate(resolve));
+}
+
 function expectDigestsOf({ bytes }: ScratchFile, found: unknown): void {
   assert.ok(typeof found === 'object' && found !== null && 'manifestText' in found);
   const manifest = parseManifest(String(found.manifestText), 'the test');
@@ -103,13 +107,13 @@ describe('digests', () => {
     test(`of a file that ${how} while it is read are not given`, async () => {
       await using scratch = await Scratch.make();
       await using digests = service();
-      const file = await scratch.file('a', 64 * MIB);
-      const finding = digests.find(file.path, file.identity, false);
-      while (digests.state.bytesDone === 0) await new Promise((resolve) => setImmediate(resolve));
-      await change(file.path);
+      const { path, identity } = await scratch.longFile('a');
+      const finding = digests.find(path, identity, false);
+      await begun(digests);
+      await change(path);
       assert.equal(await finding, 'changed');
-      const identity = await identify(file.path);
-      assert.equal(typeof (await digests.find(file.path, identity, false)), 'object');
+      await truncate(path, 100);
+      assert.equal(typeof (await digests.find(path, await identify(path), false)), 'object');
     });
   }
 
@@ -135,12 +139,12 @@ describe('digests', () => {
   test('are given up when the service is closed', async () => {
     await using scratch = await Scratch.make();
     const digests = service();
-    const file = await scratch.file('a', 64 * MIB);
-    const finding = digests.find(file.path, file.identity, false);
-    while (digests.state.bytesDone === 0) await new Promise((resolve) => setImmediate(resolve));
+    const { path, identity } = await scratch.longFile('a');
+    const finding = digests.find(path, identity, false);
+    await begun(digests);
     await digests.close();
     assert.equal(await finding, 'closed');
-    assert.equal(await digests.find(file.path, file.identity, true), 'closed');
+    assert.equal(await digests.find(path, identity, true), 'closed');
   });
 });
 
@@ -163,7 +167,7 @@ describe('readManifest', () => {
 
   test('can be stopped', async () => {
     await using scratch = await Scratch.make();
-    const file = await scratch.file('a', 64 * MIB);
+    const file = await scratch.longFile('a');
     const stopped = { code: 'HW_INTERRUPTED' };
     await assert.rejects(readManifest(file.path, { cache: false, signal: AbortSignal.abort() }), stopped);
     const controller = new AbortController();

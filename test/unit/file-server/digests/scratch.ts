@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -27,6 +27,14 @@ export class Scratch implements AsyncDisposable {
     const bytes = randomBytes(size);
     await writeFile(path, bytes);
     return { path, bytes, identity: await identify(path) };
+  }
+
+  /** A file of zeros that takes a second or more to hash, and no room. */
+  async longFile(name: string): Promise<Omit<ScratchFile, 'bytes'>> {
+    const path = this.path(name);
+    await writeFile(path, '');
+    await truncate(path, 2 * 1024 ** 3);
+    return { path, identity: await identify(path) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
