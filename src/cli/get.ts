@@ -1,4 +1,5 @@
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, fstatSync } from 'node:fs';
+import type { Writable } from 'node:stream';
 
 import { Argument, Command, Option } from 'commander';
 
@@ -38,6 +39,11 @@ Exit statuses: 0 done; 2 usage; 3 not found anywhere; 4 verification failed or t
 
 async function loadDownload(): Promise<Download> {
   return (await import('../client/download.ts')).download;
+}
+
+/** A pipe's reader may be slow, and Node waits for it aside; a file it would write to on the main thread. */
+function openOutput(): Writable {
+  return fstatSync(1).isFile() ? createWriteStream('', { fd: 1, autoClose: false }) : process.stdout;
 }
 
 /** `headwater get`. */
@@ -105,8 +111,7 @@ export function getCommand(load: () => Promise<Download> = loadDownload): Comman
       process.exitCode = await runGet(request, load, {
         stdout: process.stdout,
         stderr: process.stderr,
-        // Writes in the thread pool: a slow reader holds up this stream and nothing else.
-        openOutput: () => createWriteStream('', { fd: 1, autoClose: false }),
+        openOutput,
         interrupts,
         argv: process.argv.slice(2),
       });

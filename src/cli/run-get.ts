@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import type { Writable } from 'node:stream';
+import { Writable } from 'node:stream';
 
 import type { DownloadEvent, DownloadOptions, DownloadReport } from '../client/types.ts';
 import { type ErrorCode, EXIT, HeadwaterError } from '../core/errors.ts';
@@ -23,7 +23,7 @@ export type Download = (
 export interface Surroundings {
   readonly stdout: PrintStream & NodeJS.EventEmitter;
   readonly stderr: PrintStream;
-  /** Standard output as the file itself goes there. Not `stdout`: writing to that blocks the whole program. */
+  /** Standard output for the file itself. */
   readonly openOutput: () => Writable;
   readonly interrupts: Interrupts;
   /** The arguments as they were typed. */
@@ -54,13 +54,10 @@ export async function runGet(
   const run = new Run(request, around);
   const [download, printer] = await Promise.all([load(), run.printer()]);
   try {
+    const output = toStdout ? run.openOutput() : request.output;
     const report = await download(request.sources, {
       ...request.download,
-      ...(toStdout
-        ? { output: run.output() }
-        : request.output === undefined
-          ? {}
-          : { output: request.output }),
+      ...(output === undefined ? {} : { output }),
       interval: run.drawsInPlace ? REDRAW_EVERY / 1000 : request.interval,
       signal: around.interrupts.signal,
       onEvent: (event) => {
@@ -68,6 +65,7 @@ export async function runGet(
         printer.event(event);
       },
     });
+    if (output instanceof Writable) await flushed(output);
     printer.close();
     if (request.report !== undefined) writeReport(request.report, report, run.hide);
     return EXIT.done;
@@ -122,7 +120,7 @@ class Run {
     );
   }
 
-  output(): Writable {
+  openOutput(): Writable {
     const output = this.#around.openOutput();
     output.on('error', this.#outputFailed);
     return output;
@@ -150,7 +148,7 @@ class Run {
     const kept =
       this.#toStdout || this.#kept === 0
         ? 'nothing is kept'
-        : `${size(this.#kept)} of ${size(this.#size)} are kept`;
+        : `about ${size(this.#kept)} of ${size(this.#size)} are kept`;
     return new HeadwaterError('HW_INTERRUPTED', `stopped; ${kept}`, { cause });
   }
 
@@ -174,6 +172,13 @@ class Run {
     this.#readerGone = true;
     this.#around.interrupts.stop(new HeadwaterError('HW_INTERRUPTED', 'nobody reads the output any more'));
   };
+}
+
+/** What was written before has been handed to the system; rejects when it could not be. */
+function flushed(output: Writable): Promise<void> {
+  return new Promise((resolve, reject) => {
+    output.write('', (error) => (error ? reject(error) : resolve()));
+  });
 }
 
 function writeReport(path: string, report: DownloadReport, hide: Hide): void {

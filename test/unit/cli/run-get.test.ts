@@ -183,7 +183,7 @@ describe('stopped by a signal', () => {
     assert.equal(status, 130);
     assert.match(
       err,
-      /^headwater: stopped; 50 MiB of 100 MiB are kept \(HW_INTERRUPTED\)\ngo on with: \S+ get 'http:\/\/a\/my file' -q\n$/,
+      /^headwater: stopped; about 50 MiB of 100 MiB are kept \(HW_INTERRUPTED\)\ngo on with: \S+ get 'http:\/\/a\/my file' -q\n$/,
     );
   });
   test('a log gets the command without its secrets, a terminal with them', async () => {
