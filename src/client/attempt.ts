@@ -12,6 +12,8 @@ import { StreamDestination } from './destinations/stream-destination.ts';
 import { findLiars } from './liar-hunt.ts';
 import type { Settings } from './options.ts';
 import type { Figures, Progress } from './progress.ts';
+import { SourceError } from './sources/fault.ts';
+import { probe } from './sources/probe.ts';
 import type { Introduction, Source } from './sources/source.ts';
 import { heldAgainst } from './spot-check.ts';
 import { Tally } from './tally.ts';
@@ -107,12 +109,12 @@ export class Attempt {
     const { settings, manifest, sha256, first } = this.#options;
     const layout = this.#layout;
     const { output, memory, resume, force } = settings;
-    if (output instanceof Writable)
-      return new StreamDestination({ stream: output, layout, manifest, memory });
     // A manifest that a source offers is that source's word; the caller's own digest is checked all the same.
     const offered = settings.manifest === undefined;
     const whole =
       sha256 !== undefined && (manifest === undefined || (offered && settings.sha256 !== undefined));
+    if (output instanceof Writable)
+      return new StreamDestination({ stream: output, layout, manifest, whole, memory });
     const path = await outputPath(output, first);
     return FileDestination.open({ path, layout, manifest, sha256, whole, memory, resume, force });
   }
@@ -178,6 +180,7 @@ export class Attempt {
         limit: settings.limit,
         mostHedge: settings.memory * HEDGE_PART,
         wholeFile,
+        follow: (source) => this.#follow(source),
         onState,
         onDone: (chunk, source) => this.#tally.gave(source.id, chunk),
       },
@@ -194,6 +197,13 @@ export class Attempt {
     } finally {
       await transfer.quiet();
     }
+  }
+
+  #follow(source: Source): void {
+    // When it fails, the source is asked where it was, refuses again and is given up.
+    probe(source, this.#stopping.signal).catch((error: unknown) => {
+      if (!(error instanceof SourceError) && !this.#stopping.signal.aborted) this.stop(error);
+    });
   }
 
   #judge({ odd, split }: Verdict): void {

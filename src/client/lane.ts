@@ -1,7 +1,7 @@
 import type { ChunkLayout } from '../core/chunks.ts';
 import { formatRange } from '../core/ranges.ts';
 import type { Action, Fault } from '../core/scheduler/types.ts';
-import type { Receiver, ResponseHead } from '../transport/connection.ts';
+import type { Connection, Receiver, ResponseHead } from '../transport/connection.ts';
 import type { ChunkWriter, Sink } from './destinations/sink.ts';
 import { checkPart, checkUnchanged, refuseEncoding, refuseStatus, validators } from './sources/answer.ts';
 import { SourceError, sourceError } from './sources/fault.ts';
@@ -40,6 +40,9 @@ export class LaneRun implements Receiver {
   readonly #host: LaneHost;
   readonly #asked: { readonly start: number; readonly end: number };
   readonly #introduction: Introduction;
+  readonly #connection: Connection;
+  /** Where the request goes: the source may be led elsewhere meanwhile. */
+  readonly #url: URL;
   /** The source cannot be asked for parts: it begins at byte 0, and what was not asked for is dropped. */
   readonly #whole: boolean;
   #to: number;
@@ -61,6 +64,8 @@ export class LaneRun implements Receiver {
     this.slot = action.slot;
     this.hedge = action.hedge;
     this.#introduction = introduction;
+    this.#connection = source.connection(action.slot);
+    this.#url = source.target;
     this.#whole = !introduction.ranges;
     this.#asked = { start: layout.start(action.from), end: layout.start(action.to) };
     this.#to = action.to;
@@ -72,13 +77,14 @@ export class LaneRun implements Receiver {
   /** Sends the request; gives the fault that ended it, if one did, once nothing of a broken chunk is written any more. */
   async run(): Promise<{ fault: Fault; error: SourceError } | undefined> {
     const { source } = this;
-    const url = source.target;
+    const url = this.#url;
     const range = this.#whole ? {} : { range: formatRange(this.#asked) };
     let failure: SourceError | undefined;
     try {
-      await source
-        .connection(this.slot)
-        .send({ method: 'GET', url, headers: { ...source.headersFor(url), ...range } }, this);
+      await this.#connection.send(
+        { method: 'GET', url, headers: { ...source.headersFor(url), ...range } },
+        this,
+      );
       if (this.#chunk < this.#to) {
         failure = new SourceError({ kind: 'connect' }, `${source.shown} sends less than was asked for`);
       }
@@ -104,14 +110,14 @@ export class LaneRun implements Receiver {
   }
 
   cancel(): void {
-    this.source.connection(this.slot).close(new Enough());
+    this.#connection.close(new Enough());
   }
 
   /** Stops reading for a rate limit, or goes on. */
   pause(paused: boolean): void {
     this.#paused = paused;
-    if (paused) this.source.connection(this.slot).pause();
-    else if (!this.#held) this.source.connection(this.slot).resume();
+    if (paused) this.#connection.pause();
+    else if (!this.#held) this.#connection.resume();
   }
 
   head(head: ResponseHead): void {
@@ -153,7 +159,7 @@ export class LaneRun implements Receiver {
     if (!this.#held) return;
     this.#held = false;
     this.#host.hold(this, false);
-    if (!this.#paused) this.source.connection(this.slot).resume();
+    if (!this.#paused) this.#connection.resume();
   }
 
   received(length: number): void {

@@ -2,12 +2,17 @@ import type { Bitmap } from '../core/bitmap.ts';
 import type { ChunkLayout } from '../core/chunks.ts';
 import { FAULTS } from '../core/scheduler/faults.ts';
 import { Scheduler } from '../core/scheduler/scheduler.ts';
-import type { Action, FaultKind, SchedulerApi, SourceView } from '../core/scheduler/types.ts';
+import type { Action, Fault, FaultKind, SchedulerApi, SourceView } from '../core/scheduler/types.ts';
 import { LaneRun, type LaneHost } from './lane.ts';
 import { Limiter } from './limiter.ts';
 import type { ChunkWriter, Sink } from './destinations/sink.ts';
 import type { SourceError } from './sources/fault.ts';
 import type { Introduction, Source } from './sources/source.ts';
+
+/** How an address that was good for a while says that it is no more. */
+const STALE: ReadonlySet<FaultKind> = new Set(['not-allowed', 'not-found', 'redirect']);
+/** Milliseconds that following a redirect anew is given before the source is asked again. */
+const FOLLOW_TIME = 500;
 
 interface Options {
   readonly layout: ChunkLayout;
@@ -21,6 +26,8 @@ interface Options {
   readonly mostHedge: number;
   /** The only source answers no ranges: it is asked for everything at once. */
   readonly wholeFile: boolean;
+  /** Finds out anew where the source's URL leads. */
+  readonly follow: (source: Source) => void;
   readonly onState: (source: Source, change: StateChange) => void;
   /** A chunk is right and in its place. */
   readonly onDone: (chunk: number, source: Source) => void;
@@ -231,14 +238,21 @@ export class Transfer {
     if (this.#limiter?.stopped === true) lane.pause(true);
   }
 
-  #ended(lane: LaneRun, failure: { fault: { kind: FaultKind }; error: SourceError } | undefined): void {
+  #ended(lane: LaneRun, failure: { fault: Fault; error: SourceError } | undefined): void {
     this.#report(lane);
     this.#lanes.delete(lane.id);
     this.#runs--;
     if (failure !== undefined) this.#messages.set(lane.source.id, failure.error.message);
-    this.#scheduler.laneEnded(lane.id, failure?.fault, this.now());
+    this.#scheduler.laneEnded(lane.id, failure && this.#mend(lane.source, failure.fault), this.now());
     this.#settle();
     this.ask();
+  }
+
+  /** An address that a redirect led to refuses all at once: the redirect is followed anew before the source is given up. */
+  #mend(source: Source, fault: Fault): Fault {
+    if (!STALE.has(fault.kind) || !source.worthFollowingAgain) return fault;
+    this.#options.follow(source);
+    return { kind: 'unavailable', retryAfter: FOLLOW_TIME };
   }
 
   #landed(lane: LaneRun, chunk: number, writer: ChunkWriter): void {
@@ -256,20 +270,17 @@ export class Transfer {
   }
 
   async #judge(lane: LaneRun, chunk: number, writer: ChunkWriter): Promise<void> {
+    // After the end too: what was received until then is kept.
     const right = await writer.finish();
-    if (this.#over) return;
-    if (!right) {
+    const first = !this.#scheduler.done.has(chunk);
+    if (right) this.#scheduler.verified(lane.id, chunk, this.now());
+    else {
       this.#messages.set(lane.source.id, `${lane.source.shown} sent wrong bytes (chunk ${chunk})`);
       this.#scheduler.bad(lane.id, chunk, this.now());
-      this.ask();
-      return;
     }
-    const first = !this.#scheduler.done.has(chunk);
-    this.#scheduler.verified(lane.id, chunk, this.now());
-    if (this.#scheduler.tailFrom !== undefined) this.ask();
-    if (!first) return;
+    if (!right || this.#scheduler.tailFrom !== undefined) this.ask();
+    if (!right || !first) return writer.abandon();
     await writer.commit();
-    if (this.#over && !this.#scheduler.finished) return;
     this.#host.sink.done(chunk);
     this.#options.onDone(chunk, lane.source);
   }

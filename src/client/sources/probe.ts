@@ -43,9 +43,7 @@ export async function probe(source: Source, signal: AbortSignal): Promise<Introd
       const location = redirectTarget(head, url, source);
       if (location === undefined) {
         const introduction = introduce(head, url, source);
-        source.target = url;
-        source.introduction = introduction;
-        source.adopt(connection);
+        source.settle(url, introduction, connection);
         connection = undefined;
         return introduction;
       }

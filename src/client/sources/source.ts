@@ -15,6 +15,9 @@ export interface Introduction extends Validators {
   readonly name: string | undefined;
 }
 
+/** Milliseconds for which a redirect is remembered before a refusal makes us follow it anew. */
+const LEAST_REDIRECT_AGE = 1_000;
+
 /** One source and its connections; closes them. */
 export class Source {
   /** From 1, in the order given. */
@@ -29,7 +32,10 @@ export class Source {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #transport: TransportSettings;
   readonly #slots: (Connection | undefined)[] = [];
+  /** Connections that lanes under way still read from, to where the URL led before. */
+  readonly #former: Connection[] = [];
   #closedOpened = 0;
+  #followedAt = -Infinity;
 
   constructor(id: number, url: URL, headers: Readonly<Record<string, string>>, transport: TransportSettings) {
     this.id = id;
@@ -58,10 +64,19 @@ export class Source {
     return openConnection(to, this.#transport);
   }
 
-  /** Puts a connection that a probe opened into slot 0. */
-  adopt(connection: Connection): void {
-    this.close();
+  /** A probe has found where the URL leads: asked there from now on, first over the probe's own connection. */
+  settle(target: URL, introduction: Introduction, connection: Connection): void {
+    this.target = target;
+    this.introduction = introduction;
+    this.#followedAt = performance.now();
+    for (const former of this.#slots) if (former !== undefined) this.#former.push(former);
+    this.#slots.length = 0;
     this.#slots[0] = connection;
+  }
+
+  /** The URL led elsewhere, long enough ago that it may lead somewhere new by now: such addresses are often signed and expire. */
+  get worthFollowingAgain(): boolean {
+    return this.target.href !== this.url.href && performance.now() - this.#followedAt > LEAST_REDIRECT_AGE;
   }
 
   closeSlot(slot: number): void {
@@ -70,12 +85,14 @@ export class Source {
 
   /** Connections opened so far. */
   get opened(): number {
-    return this.#slots.reduce((sum, each) => sum + (each?.opened ?? 0), this.#closedOpened);
+    const all = [...this.#slots, ...this.#former];
+    return all.reduce((sum, each) => sum + (each?.opened ?? 0), this.#closedOpened);
   }
 
   close(): void {
     this.#closedOpened = this.opened;
-    for (const connection of this.#slots) connection?.close();
+    for (const connection of [...this.#slots, ...this.#former]) connection?.close();
     this.#slots.length = 0;
+    this.#former.length = 0;
   }
 }
