@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 
 import type { DownloadEvent, DownloadReport } from '../../src/client/types.ts';
 import { FaultServer, HONEST, madeUpContent } from '../faults/fault-server.ts';
-import { type Ended, headwater, ownPath, program, root, Running } from './program.ts';
+import { type Ended, headwater, olderNode, program, Running } from './program.ts';
 
 const MIB = 1024 * 1024;
 const SIZE = 12 * MIB + 345;
@@ -275,10 +275,3 @@ test('a password in a URL is never printed', async () => {
     assert.ok(!(stdout + stderr).includes('s3cret'), stdout + stderr);
   }
 });
-
-function olderNode(): string | undefined {
-  return ownPath()
-    .split(':')
-    .map((each) => join(each, 'node'))
-    .find((each) => existsSync(each) && !each.startsWith(root));
-}

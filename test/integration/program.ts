@@ -1,5 +1,6 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -57,10 +58,15 @@ function environment(): NodeJS.ProcessEnv {
   return env;
 }
 
-/** Folders of the search path without the repository's own programs: what a person's shell has. */
-export function ownPath(): string {
+/** A Node of the machine's own that is too old for the program, as many machines have one. */
+export function olderNode(): string | undefined {
   return (process.env['PATH'] ?? '')
     .split(delimiter)
-    .filter((each) => !each.includes('node_modules'))
-    .join(delimiter);
+    .map((each) => join(each, 'node'))
+    .find((each) => existsSync(each) && majorOf(each) < 24);
+}
+
+function majorOf(node: string): number {
+  const { stdout } = spawnSync(node, ['--version'], { encoding: 'utf8' });
+  return Number(/^v(\d+)/.exec(stdout)?.[1] ?? Infinity);
 }
