@@ -3,12 +3,12 @@ import { Writable } from 'node:stream';
 import { ChunkLayout } from '../core/chunks.ts';
 import { HeadwaterError } from '../core/errors.ts';
 import { layoutOf, type Manifest } from '../core/manifest.ts';
-import type { SourceView } from '../core/scheduler/types.ts';
 import { CrossCheck, type Verdict } from './cross-check.ts';
 import type { Destination } from './destinations/destination.ts';
 import { FileDestination } from './destinations/file-destination.ts';
 import { outputPath } from './destinations/output-path.ts';
 import { StreamDestination } from './destinations/stream-destination.ts';
+import { Fetching } from './fetching.ts';
 import { findLiars } from './liar-hunt.ts';
 import type { Settings } from './options.ts';
 import type { Figures, Progress } from './progress.ts';
@@ -17,11 +17,12 @@ import { probe } from './sources/probe.ts';
 import type { Introduction, Source } from './sources/source.ts';
 import { heldAgainst } from './spot-check.ts';
 import { Tally } from './tally.ts';
-import { Transfer, type StateChange } from './transfer.ts';
+import type { Totals } from './totals.ts';
+import type { StateChange } from './transfer.ts';
 import type { Verification } from './types.ts';
 
-/** Part of the memory that one hedge may take up. */
-const HEDGE_PART = 0.25;
+/** Milliseconds that a finished download waits for sources that are still being held against each other. */
+const CROSS_CHECK_GRACE = 2_000;
 
 interface Options {
   readonly settings: Settings;
@@ -33,8 +34,15 @@ interface Options {
   readonly manifest: Manifest | undefined;
   /** Digest of the whole that must come out. */
   readonly sha256: string | undefined;
+  /** Most of the sources, or the caller, vouch for the digest or the manifest. */
+  readonly vouched: boolean;
+  /** Who gave the chunks that an earlier attempt of this download left. */
+  readonly carried: Tally | undefined;
+  readonly totals: Totals;
   readonly progress: Progress;
   readonly onState: (source: Source, change: StateChange) => void;
+  /** Sources that were not heard of yet may still join. */
+  readonly expecting: () => boolean;
 }
 
 export interface AttemptResult {
@@ -42,57 +50,86 @@ export interface AttemptResult {
   readonly size: number;
   readonly verified: Verification;
   readonly sha256: string | undefined;
-  readonly resumedBytes: number;
-  readonly wastedBytes: number;
   readonly tailFrom: number | undefined;
-  readonly views: readonly SourceView[];
   readonly tally: Tally;
 }
 
 /** One try to get one file out of the sources that hold it. */
 export class Attempt {
+  readonly wholeFile: boolean;
+  readonly tally: Tally;
   readonly #options: Options;
   readonly #layout: ChunkLayout;
-  readonly #tally: Tally;
+  readonly #fetching: Fetching;
   readonly #members = new Map<Source, Introduction>();
+  readonly #banned = new Set<Source>();
+  /** Sources whose bytes are not to be believed. */
+  readonly #disowned = new Set<Source>();
+  readonly #reopening = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
-  #transfer: Transfer | undefined;
+  /** Who joins later than this would have to be examined after all was fetched. */
+  #joinable = true;
+  #destination: Destination | undefined;
   #crossCheck: CrossCheck | undefined;
   #stopped: { readonly error: unknown } | undefined;
-  /** Bytes that earlier transfers of this attempt received in vain. */
-  #wasted = 0;
-  /** All bytes are here: what takes time now is our own work. */
-  settling = false;
 
   constructor(options: Options) {
     this.#options = options;
-    const { manifest, size } = options;
+    const { manifest, size, settings, wholeFile, totals } = options;
+    this.wholeFile = wholeFile;
     this.#layout = manifest === undefined ? new ChunkLayout(size) : layoutOf(manifest);
-    this.#tally = new Tally(this.#layout);
+    this.tally = new Tally(this.#layout);
+    this.#fetching = new Fetching({
+      settings,
+      layout: this.#layout,
+      wholeFile,
+      totals,
+      follow: (source) => this.#follow(source),
+      onState: (source, change) => this.#changed(source, change),
+      onDone: (chunk, source) => {
+        this.tally.gave(source.id, chunk);
+        // What was on its way into the file when its giver was found out.
+        if (this.#disowned.has(source)) this.#reopen([chunk], source);
+      },
+    });
   }
 
-  get lastBytesAt(): number | undefined {
-    return this.#transfer?.lastBytesAt;
+  get size(): number {
+    return this.#options.size;
+  }
+
+  get members(): Iterable<Source> {
+    return this.#members.keys();
+  }
+
+  /** Sources are being asked: silence now is theirs. */
+  get asking(): boolean {
+    return this.#fetching.running;
+  }
+
+  /** Bytes have left that cannot be taken back. */
+  get begun(): boolean {
+    return this.#destination?.begun ?? false;
   }
 
   /** A source that holds the file too. */
   add(source: Source, introduction: Introduction): void {
-    if (this.#options.wholeFile || this.#stopped !== undefined) return;
+    if (this.wholeFile || !this.#joinable || this.#stopped !== undefined) return;
     this.#members.set(source, introduction);
-    this.#transfer?.add(source, introduction);
-    this.#crossCheck?.join(source, introduction);
+    this.#admit(source, introduction);
   }
 
   stop(error: unknown): void {
     if (this.#stopped !== undefined) return;
     this.#stopped = { error };
     this.#stopping.abort();
-    this.#transfer?.stop(error);
+    this.#fetching.stop(error);
   }
 
   /** @throws HeadwaterError; what `stop` was called with */
   async run(members: ReadonlyMap<Source, Introduction>): Promise<AttemptResult> {
     const destination = await this.#open();
+    this.#destination = destination;
     try {
       for (const [source, introduction] of members) this.#members.set(source, introduction);
       return await this.#download(destination);
@@ -100,7 +137,7 @@ export class Attempt {
       throw this.#stopped?.error ?? error;
     } finally {
       this.stop(new HeadwaterError('HW_INTERRUPTED', 'the attempt is over'));
-      await this.#transfer?.quiet();
+      await Promise.allSettled(this.#reopening);
       await destination.close();
     }
   }
@@ -120,83 +157,83 @@ export class Attempt {
   }
 
   async #download(destination: Destination): Promise<AttemptResult> {
-    const { manifest, sha256, size, progress, wholeFile } = this.#options;
+    const { manifest, sha256, size, progress, carried } = this.#options;
+    this.#throwIfStopped();
     await destination.prepare(this.#members, this.#stopping.signal);
     for (let chunk = 0; chunk < this.#layout.count; chunk++) {
-      if (destination.done.has(chunk)) this.#tally.gave(Tally.earlier, chunk);
+      if (destination.done.has(chunk)) this.tally.gave(carried?.giver(chunk) ?? Tally.earlier, chunk);
     }
-    const resumedBytes = this.#tally.bytesOf(Tally.earlier);
     const verified = manifest !== undefined ? 'chunks' : sha256 !== undefined ? 'sha256' : 'none';
-    const { chunkSize, count: chunks } = this.#layout;
     progress.start(
       {
         event: 'start',
         output: destination.output,
         size,
-        chunkSize,
-        chunks,
-        resumedBytes,
+        chunkSize: this.#layout.chunkSize,
+        chunks: this.#layout.count,
+        resumedBytes: this.tally.bytesOf(Tally.earlier),
         verification: verified,
       },
       () => this.#figures(),
     );
-    if (verified === 'none' && !wholeFile && size > 0) {
-      this.#crossCheck = new CrossCheck(size, this.#stopping.signal, (verdict) => this.#judge(verdict));
-      for (const [source, introduction] of this.#members) this.#crossCheck.join(source, introduction);
-    }
-    await this.#fetch(destination, [...this.#members.keys()]);
-    await this.#finishCrossCheck(destination);
-    const tailFrom = this.#transfer?.tailFrom;
-    this.settling = true;
+    await this.#fetchAll(destination);
     const found = await destination.digest();
     if (found !== undefined && sha256 !== undefined && found !== sha256)
       await this.#hunt(destination, sha256, found);
-    if (this.#stopped !== undefined) throw this.#stopped.error;
+    this.#throwIfStopped();
     await destination.finish();
     return {
       output: destination.output,
       size,
       verified,
       sha256: found === undefined ? sha256 : (sha256 ?? found),
-      resumedBytes,
-      wastedBytes: this.#wasted + (this.#transfer?.wastedBytes ?? 0),
-      tailFrom,
-      views: this.#transfer?.views() ?? [],
-      tally: this.#tally,
+      tailFrom: this.#fetching.tailFrom,
+      tally: this.tally,
     };
   }
 
-  /** Fetches what is missing from `sources`. */
-  async #fetch(destination: Destination, sources: readonly Source[]): Promise<void> {
+  /** Fetches what is missing, until it is all there and of sources that are to be believed. */
+  async #fetchAll(destination: Destination): Promise<void> {
+    const { fixedConnections } = this.#options.settings;
+    if (!this.#options.vouched && !this.wholeFile && this.#layout.size > 0) {
+      this.#crossCheck = this.#newCrossCheck();
+    }
+    // Where each source is to be examined before it is asked, they join one after another.
+    const first = this.#crossCheck !== undefined && fixedConnections ? [] : [...this.#members];
+    const fetched = this.#fetch(destination, first, 'endless');
+    for (const member of this.#members) this.#admit(...member);
+    await fetched;
+    this.#joinable = false;
+    await this.#finishCrossCheck(destination);
+    while (!this.tally.complete) {
+      if (destination.begun) {
+        throw new HeadwaterError('HW_VERIFICATION', 'bytes not to be believed are in the output already');
+      }
+      const believed = [...this.#members].filter(([source]) => this.#crossCheck?.agrees(source) === true);
+      if (!(await this.#fetch(destination, believed, 'until banned'))) {
+        throw new HeadwaterError('HW_SOURCES_LOST', 'no source is left whose bytes are to be believed');
+      }
+      await Promise.all(this.#reopening);
+    }
+  }
+
+  async #fetch(
+    destination: Destination,
+    members: Iterable<readonly [Source, Introduction]>,
+    patience: 'endless' | 'until banned' | 'until away',
+  ): Promise<boolean> {
+    this.#throwIfStopped();
+    const usable = [...members].filter(([source]) => !this.#banned.has(source));
+    return this.#fetching.run(destination, usable, patience);
+  }
+
+  #throwIfStopped(): void {
     if (this.#stopped !== undefined) throw this.#stopped.error;
-    const { settings, onState, wholeFile } = this.#options;
-    this.#wasted += this.#transfer?.wastedBytes ?? 0;
-    const transfer = new Transfer(
-      {
-        layout: this.#layout,
-        done: destination.done,
-        mostConnections: settings.mostConnections,
-        fixedConnections: settings.fixedConnections,
-        limit: settings.limit,
-        mostHedge: settings.memory * HEDGE_PART,
-        wholeFile,
-        follow: (source) => this.#follow(source),
-        onState,
-        onDone: (chunk, source) => this.#tally.gave(source.id, chunk),
-      },
-      (filler) => destination.sink(filler),
-    );
-    this.#transfer = transfer;
-    for (const source of sources) {
-      const introduction = this.#members.get(source);
-      if (introduction !== undefined) transfer.add(source, introduction);
-    }
-    transfer.ask();
-    try {
-      await transfer.ended;
-    } finally {
-      await transfer.quiet();
-    }
+  }
+
+  #changed(source: Source, change: StateChange): void {
+    if (change.state === 'banned') this.#banned.add(source);
+    this.#options.onState(source, change);
   }
 
   #follow(source: Source): void {
@@ -206,85 +243,126 @@ export class Attempt {
     });
   }
 
+  #newCrossCheck(): CrossCheck {
+    return new CrossCheck({
+      size: this.#layout.size,
+      signal: this.#stopping.signal,
+      expecting: this.#options.expecting,
+      judge: (verdict) => this.#judge(verdict),
+      failed: (error) => this.stop(error),
+    });
+  }
+
+  #admit(source: Source, introduction: Introduction): void {
+    const join = (): void => {
+      if (!this.#banned.has(source)) this.#fetching.add(source, introduction);
+    };
+    this.#examine(source, introduction).then(join, (error: unknown) => this.stop(error));
+  }
+
+  /**
+   * Holds a source against the others. It is downloaded from meanwhile, unless the caller has said how many connections
+   * there may be: then there is none to spare, and the source is asked first.
+   */
+  async #examine(source: Source, introduction: Introduction): Promise<void> {
+    const { fixedConnections } = this.#options.settings;
+    const examined = this.#crossCheck?.join(source, introduction, !fixedConnections);
+    if (fixedConnections) await examined;
+  }
+
   #judge({ odd, split }: Verdict): void {
-    if (split) {
+    if (!split) for (const source of odd) this.#disown(source);
+    // Where some source states a digest, that decides.
+    else if (this.#options.sha256 === undefined && this.#options.manifest === undefined) {
       const who = odd.map((source) => source.shown).join(', ');
-      return this.stop(
+      this.stop(
         new HeadwaterError(
           'HW_SOURCES_DISAGREE',
           `the sources send different bytes, and no majority says which are right (${who}); --sha256 or --manifest decides`,
         ),
       );
     }
-    for (const source of odd) this.#disown(source).catch((error: unknown) => this.stop(error));
   }
 
   /** Drops a source whose bytes are not to be believed, and all that it gave. */
-  async #disown(source: Source): Promise<void> {
-    this.#transfer?.ban(source, 'disagrees', `${source.shown} sends other bytes than most: it is not used`);
-    await this.#transfer?.reopen(this.#tally.chunksOf(source.id), source);
+  #disown(source: Source): void {
+    const message = `${source.shown} sends other bytes than most: it is not used`;
+    this.#disowned.add(source);
+    this.#changed(source, { state: 'banned', fault: 'disagrees', message });
+    this.#fetching.ban(source, 'disagrees', message);
+    this.#reopen(this.tally.chunksOf(source.id), source);
   }
 
-  /** What was given by sources that could not be asked again is held against the others. */
+  #reopen(chunks: readonly number[], source: Source): void {
+    if (this.#destination === undefined || chunks.length === 0) return;
+    this.tally.forget(chunks);
+    const reopening = this.#fetching
+      .reopen(this.#destination, chunks, source)
+      .catch((error: unknown) => this.stop(error))
+      .finally(() => this.#reopening.delete(reopening));
+    this.#reopening.add(reopening);
+  }
+
+  /** What was given by sources that could not be asked is held against the others. */
   async #finishCrossCheck(destination: Destination): Promise<void> {
     const check = this.#crossCheck;
     if (check === undefined) return;
-    await check.settled();
+    await check.close(CROSS_CHECK_GRACE);
+    this.#throwIfStopped();
     const { content } = destination;
-    if (content === undefined) return;
-    for (const [source] of this.#members) {
-      const given = this.#tally.chunksOf(source.id);
-      if (given.length === 0 || check.heard(source)) continue;
-      const others = [...this.#members].filter(([other]) => other !== source && check.heard(other));
-      if (await heldAgainst(content, this.#layout, given, others, this.#stopping.signal)) continue;
-      await this.#disown(source);
+    if (content !== undefined) {
+      const others = [...this.#members].filter(([source]) => check.agrees(source));
+      for (const [source] of this.#members) {
+        const given = this.tally.chunksOf(source.id);
+        if (given.length === 0 || check.agrees(source)) continue;
+        const right = await heldAgainst(content, this.#layout, given, others, this.#stopping.signal);
+        if (right === false) this.#disown(source);
+      }
     }
-    if (destination.done.count < this.#layout.count) {
-      await this.#fetch(
-        destination,
-        [...this.#members.keys()].filter((source) => check.heard(source)),
-      );
-    }
+    await Promise.all(this.#reopening);
   }
 
   /** The digest of the whole is wrong: somebody lied. */
   async #hunt(destination: Destination, sha256: string, found: string): Promise<void> {
     const { content } = destination;
-    if (content === undefined || this.#options.wholeFile || this.#options.manifest !== undefined) {
+    if (content === undefined || this.wholeFile || this.#options.manifest !== undefined) {
       throw new HeadwaterError('HW_VERIFICATION', `SHA-256 is ${found} where ${sha256} was expected`);
     }
-    this.#options.progress.notice(
-      'the whole does not match its SHA-256; looking for the source that sent wrong bytes',
-    );
-    this.settling = false;
+    const { progress, totals } = this.#options;
+    progress.notice('the whole does not match its SHA-256; looking for the source that sent wrong bytes');
     await findLiars({
       content,
       sha256,
-      tally: this.#tally,
-      sources: [...this.#members.keys()],
-      doubt: (source) => this.#transfer?.views().find((view) => view.source === source.id)?.failures ?? 0,
-      reopen: async (chunks) => {
-        await destination.sink({ allow: () => {}, stop: (error) => this.stop(error) }).undone(chunks);
+      done: destination.done,
+      tally: this.tally,
+      waiting: (away) => {
+        const names = away.map((source) => source.shown).join(', ');
+        progress.notice(`nobody else has the right bytes; waiting for ${names}`, 'HW_SOURCES_LOST');
       },
-      fetch: (from) => this.#fetch(destination, from),
+      sources: () => [...this.#members.keys()].filter((source) => !this.#banned.has(source)),
+      doubt: ({ id }) => totals.views.find(({ source }) => source === id)?.failures ?? 0,
+      reopen: (chunks) => destination.sink({ allow: () => {}, stop: () => {} }).undone(chunks),
+      fetch: (from, patience) => {
+        const members = [...this.#members].filter(([source]) => from.includes(source));
+        return this.#fetch(destination, members, patience);
+      },
       digest: () => destination.digest(),
-      banned: (source, message) =>
-        this.#options.onState(source, { state: 'banned', fault: 'bad-bytes', message }),
+      named: (giver, chunks) => this.#name(giver, chunks),
     });
   }
 
+  #name(giver: number, chunks: number): void {
+    const lies = `wrong bytes in ${chunks} ${chunks === 1 ? 'chunk' : 'chunks'}`;
+    const liar = [...this.#members.keys()].find(({ id }) => id === giver);
+    if (liar === undefined) {
+      this.#options.progress.notice(`an earlier run had left ${lies}; they were fetched again`);
+      return;
+    }
+    this.#options.totals.accuse(giver, chunks);
+    this.#changed(liar, { state: 'banned', fault: 'bad-bytes', message: `${liar.shown} sent ${lies}` });
+  }
+
   #figures(): Figures {
-    const transfer = this.#transfer;
-    const received = transfer?.received ?? new Map<number, number>();
-    let bytes = this.#tally.bytesOf(Tally.earlier);
-    for (const each of received.values()) bytes += each;
-    const { size } = this.#options;
-    const wasted = this.#wasted + (transfer?.wastedBytes ?? 0);
-    return {
-      size,
-      bytes: Math.min(size, Math.max(0, bytes - wasted)),
-      views: transfer?.views() ?? [],
-      received,
-    };
+    return { size: this.size, bytes: this.#fetching.bytes };
   }
 }

@@ -5,60 +5,101 @@ import type { Introduction, Source } from './sources/source.ts';
 
 /** What came of holding the sources against each other. */
 export interface Verdict {
-  /** Sources that say something else than most. */
+  /** Sources that say something else than most, and were not told of before. */
   readonly odd: readonly Source[];
-  /** Not even a majority says the same. */
+  /** Not even a majority says the same; all of `odd` disagree. */
   readonly split: boolean;
+}
+
+interface Options {
+  /** Bytes in the file. */
+  readonly size: number;
+  readonly signal: AbortSignal;
+  /** Sources may still join: that nobody has a majority says nothing yet. */
+  readonly expecting: () => boolean;
+  /** Called when sources disagree. */
+  readonly judge: (verdict: Verdict) => void;
+  /** Something else broke. */
+  readonly failed: (error: unknown) => void;
 }
 
 /** Holds every source that joins against the others, on the same random blocks. */
 export class CrossCheck {
+  readonly #options: Options;
   readonly #blocks: readonly ByteRange[];
-  readonly #signal: AbortSignal;
   readonly #votes = new Map<Source, string>();
-  readonly #asking = new Set<Promise<void>>();
-  readonly #judge: (verdict: Verdict) => void;
+  readonly #odd = new Set<Source>();
+  readonly #asking = new Map<Source, Promise<void>>();
+  #over = false;
 
-  /** @param judge called when sources disagree, once all who were asked have answered */
-  constructor(size: number, signal: AbortSignal, judge: (verdict: Verdict) => void) {
-    this.#blocks = randomBlocks([{ start: 0, end: size }]);
-    this.#signal = signal;
-    this.#judge = judge;
+  constructor(options: Options) {
+    this.#options = options;
+    this.#blocks = randomBlocks([{ start: 0, end: options.size }]);
   }
 
-  join(source: Source, introduction: Introduction): void {
-    const asking = this.#ask(source, introduction).finally(() => {
-      this.#asking.delete(asking);
-      if (this.#asking.size === 0) this.#count();
-    });
-    this.#asking.add(asking);
+  /**
+   * Resolves when the source has answered or failed to.
+   *
+   * @param apart over a connection of its own, for a source that is being downloaded from
+   */
+  join(source: Source, introduction: Introduction, apart: boolean): Promise<void> {
+    if (this.#over) return Promise.resolve();
+    const asking = this.#ask(source, introduction, apart).then(
+      () => {
+        this.#asking.delete(source);
+        this.#count(false);
+      },
+      (error: unknown) => this.#options.failed(error),
+    );
+    this.#asking.set(source, asking);
+    return asking;
   }
 
-  /** Resolves when everybody who joined has answered or failed to. */
-  async settled(): Promise<void> {
-    while (this.#asking.size > 0) await Promise.all(this.#asking);
+  /** Waits for those who are being asked, up to `most` milliseconds, and counts what there is. Nobody joins after it. */
+  async close(most: number): Promise<void> {
+    if (!this.#over) {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, most);
+      });
+      await Promise.race([Promise.all(this.#asking.values()), late]);
+      clearTimeout(timer);
+    }
+    this.#over = true;
+    this.#count(true);
   }
 
-  heard(source: Source): boolean {
-    return this.#votes.has(source);
+  /** It said what most say. */
+  agrees(source: Source): boolean {
+    return this.#votes.has(source) && !this.#odd.has(source);
   }
 
-  async #ask(source: Source, introduction: Introduction): Promise<void> {
+  async #ask(source: Source, introduction: Introduction, apart: boolean): Promise<void> {
+    const { signal } = this.#options;
+    const connection = apart ? source.spareConnection(source.target) : source.connection(0);
     try {
-      this.#votes.set(source, await fingerprint(source, introduction, this.#blocks, this.#signal));
+      this.#votes.set(source, await fingerprint(source, introduction, this.#blocks, signal, connection));
     } catch (error) {
       // Who cannot be asked now is not odd for that; what it gave is looked at in the end.
-      if (!(error instanceof SourceError) && !this.#signal.aborted) throw error;
+      if (!(error instanceof SourceError) && !signal.aborted) throw error;
+    } finally {
+      if (apart) connection.close();
     }
   }
 
-  #count(): void {
+  #count(final: boolean): void {
+    const { signal, expecting, judge } = this.#options;
     const groups = new Map<string, Source[]>();
     for (const [source, vote] of this.#votes) groups.set(vote, [...(groups.get(vote) ?? []), source]);
-    if (groups.size < 2 || this.#signal.aborted) return;
-    const most = [...groups.values()].find((group) => group.length * 2 > this.#votes.size);
-    const odd = [...this.#votes.keys()].filter((source) => most?.includes(source) !== true);
-    if (most !== undefined) for (const source of odd) this.#votes.delete(source);
-    this.#judge({ odd, split: most === undefined });
+    if (groups.size < 2 || signal.aborted || (this.#over && !final)) return;
+    const pending = final ? 0 : this.#asking.size;
+    const most = [...groups.values()].find((group) => group.length * 2 > this.#votes.size + pending);
+    if (most === undefined) {
+      if (final || (pending === 0 && !expecting())) judge({ odd: [...this.#votes.keys()], split: true });
+      return;
+    }
+    const odd = [...this.#votes.keys()].filter((source) => !most.includes(source) && !this.#odd.has(source));
+    for (const source of odd) this.#odd.add(source);
+    if (odd.length > 0) judge({ odd, split: false });
   }
 }

@@ -7,6 +7,9 @@ import type { Settings } from './options.ts';
 import { readText } from './sources/probe.ts';
 import { Source } from './sources/source.ts';
 
+/** Milliseconds that its server gets to send it. */
+const MOST_TIME = 60_000;
+
 /**
  * Reads the manifest that the caller named.
  *
@@ -39,7 +42,12 @@ async function readNamed(
 ): Promise<string> {
   if (/^https?:\/\//i.test(text)) {
     const url = new URL(text);
-    return readText(new Source(0, url, settings.headers, transport), url, MOST_MANIFEST_BYTES, signal);
+    const source = new Source(0, url, settings.headers, transport);
+    try {
+      return await readText(source, url, MOST_MANIFEST_BYTES, { signal, most: MOST_TIME });
+    } finally {
+      source.close();
+    }
   }
   try {
     return await readFile(text, 'utf8');

@@ -3,7 +3,9 @@ import { RateMeter } from '../core/scheduler/rate.ts';
 import type { SourceView } from '../core/scheduler/types.ts';
 import type { AttemptResult } from './attempt.ts';
 import type { Settings } from './options.ts';
-import type { Member } from './session.ts';
+import type { Member } from './members.ts';
+import { Tally } from './tally.ts';
+import type { Totals } from './totals.ts';
 import type { DownloadReport, SourceProgress, SourceReport, StartEvent } from './types.ts';
 
 /** What the attempt under way can tell at any time. */
@@ -11,8 +13,6 @@ export interface Figures {
   readonly size: number;
   /** Bytes of the file that are here, landed or on their way into their chunk. */
   readonly bytes: number;
-  readonly views: readonly SourceView[];
-  readonly received: ReadonlyMap<number, number>;
 }
 
 /** Tells the caller what happens, and sums up in the end. */
@@ -20,15 +20,17 @@ export class Progress {
   readonly startedAt = performance.now();
   readonly #settings: Settings;
   readonly #members: readonly Member[];
+  readonly #totals: Totals;
   readonly #meter = new RateMeter(this.startedAt);
   #timer: NodeJS.Timeout | undefined;
   #figures: (() => Figures) | undefined;
   #lastBytes = 0;
   #away = false;
 
-  constructor(settings: Settings, members: readonly Member[]) {
+  constructor(settings: Settings, members: readonly Member[], totals: Totals) {
     this.#settings = settings;
     this.#members = members;
+    this.#totals = totals;
   }
 
   /** The download begins; `figures` is asked for every progress event. */
@@ -68,7 +70,8 @@ export class Progress {
   #tell(): void {
     if (this.#figures === undefined) return;
     const now = performance.now();
-    const { size, bytes, views, received } = this.#figures();
+    const { size, bytes } = this.#figures();
+    const { views, received } = this.#totals;
     this.#meter.advance(now, true);
     this.#meter.add(Math.max(0, bytes - this.#lastBytes));
     this.#lastBytes = bytes;
@@ -94,7 +97,9 @@ export class Progress {
     this.close();
     const now = performance.now();
     const seconds = (now - this.startedAt) / 1000;
-    const { output, size, verified, sha256, resumedBytes, wastedBytes, tailFrom, views, tally } = result;
+    const { output, size, verified, sha256, tailFrom, tally } = result;
+    const { views, received } = this.#totals;
+    const resumedBytes = tally.bytesOf(Tally.earlier);
     const own = size - resumedBytes;
     const report: DownloadReport = {
       output,
@@ -104,7 +109,7 @@ export class Progress {
       verified,
       ...(sha256 === undefined ? {} : { sha256 }),
       resumedBytes,
-      wastedBytes,
+      wastedBytes: Math.max(0, sum(received.values()) - own),
       tailSeconds: tailFrom === undefined ? 0 : (now - tailFrom) / 1000,
       sources: this.#members.map((member) =>
         sourceReport(member, views, tally.bytesOf(member.source.id), own),

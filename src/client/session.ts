@@ -1,69 +1,84 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { HeadwaterError, type ErrorCode } from '../core/errors.ts';
-import { MOST_MANIFEST_BYTES, parseManifest, type Manifest } from '../core/manifest.ts';
-import { FAULTS } from '../core/scheduler/faults.ts';
+import type { Manifest } from '../core/manifest.ts';
+import { backoff, FAULTS } from '../core/scheduler/faults.ts';
 import type { FaultKind } from '../core/scheduler/types.ts';
 import type { TransportSettings } from '../transport/connection.ts';
-import { groupClaims, majority, type Claim, type Group } from './agreement.ts';
+import { majority, type Group } from './agreement.ts';
 import { Attempt, type AttemptResult } from './attempt.ts';
 import { loadManifest } from './given-manifest.ts';
+import { Members, type Member } from './members.ts';
+import { offeredManifest } from './offered-manifest.ts';
 import type { Settings } from './options.ts';
 import { Progress } from './progress.ts';
 import { RollCall } from './roll-call.ts';
-import { readText } from './sources/probe.ts';
+import { SourceError } from './sources/fault.ts';
 import { Source, type Introduction } from './sources/source.ts';
+import type { Tally } from './tally.ts';
+import { Totals } from './totals.ts';
+import type { StateChange } from './transfer.ts';
 import type { DownloadReport, SourceState } from './types.ts';
+import { Vigil } from './vigil.ts';
 
 /** Milliseconds that the first answer waits for others, since one of them may bring a manifest. */
 const GRACE = 100;
-/** Milliseconds between looks at whether the download has waited too long. */
-const WATCH = 200;
 
-/** A source and what became of it. */
-export interface Member {
-  readonly source: Source;
-  state: SourceState;
-  introduction: Introduction | undefined;
-  ban: { readonly fault: FaultKind; readonly code: ErrorCode; readonly message: string } | undefined;
+/** What an attempt was about, and what it left for the next one. */
+interface Left {
+  readonly size: number;
+  readonly sha256: string | undefined;
+  readonly tally: Tally;
+  /** No byte of it is of use. */
+  readonly wrong: boolean;
 }
 
 /** One download from the first question to the report. Owns its sources. */
 export class Session {
   readonly #settings: Settings;
   readonly #transport: TransportSettings;
-  readonly #members: readonly Member[];
+  readonly #members: Members;
   readonly #stop = new AbortController();
   readonly #roll: RollCall;
+  readonly #totals = new Totals();
   readonly #progress: Progress;
-  #attempt: Attempt | undefined;
-  /** The group that is downloaded from. */
-  #chosen: Group | undefined;
-  /** Groups that were tried and did not verify. */
-  readonly #tried = new Set<number>();
+  readonly #vigil: Vigil;
   #manifest: Manifest | undefined;
+  /** The group that is downloaded from, how, and what it left when it is over. */
+  #chosen: Group | undefined;
+  #attempt: Attempt | undefined;
+  #left: Left | undefined;
+  /** Sources whose word the manifest or the digest is that nobody else vouches for. */
+  #witnesses: readonly Source[] = [];
+  /** Who named the output. */
+  #first: Source | undefined;
   #heard: (() => void) | undefined;
   #fatal: unknown;
 
   constructor(settings: Settings, transport: TransportSettings) {
     this.#settings = settings;
     this.#transport = transport;
-    this.#members = settings.urls.map((url, index) => ({
-      source: new Source(index + 1, url, settings.headers, transport),
-      state: 'probing' as const,
-      introduction: undefined,
-      ban: undefined,
-    }));
-    this.#progress = new Progress(settings, this.#members);
-    this.#roll = new RollCall(
-      this.#members.map((member) => member.source),
-      this.#stop.signal,
-      {
-        answered: (source, introduction) => this.#answered(source, introduction),
-        waiting: (source, error, retryIn) =>
-          this.#change(this.#member(source), 'waiting', error.code, error.message, retryIn),
-        gone: (source, fault, error) => this.#ban(this.#member(source), fault, error.message),
-        failed: (error) => this.#fail(error),
+    const sources = settings.urls.map((url, at) => new Source(at + 1, url, settings.headers, transport));
+    this.#members = new Members(sources);
+    this.#progress = new Progress(settings, this.#members.all, this.#totals);
+    this.#vigil = new Vigil({
+      settings,
+      members: this.#members,
+      totals: this.#totals,
+      progress: this.#progress,
+      attempt: () => this.#attempt,
+      lost: (error) => this.#fail(error),
+      change: () => this.#attempt?.stop(new Regroup()),
+    });
+    this.#roll = new RollCall(sources, this.#stop.signal, {
+      answered: (source, introduction) => this.#answered(source, introduction),
+      waiting: (source, error, retryIn) => {
+        this.#change(this.#members.of(source), 'waiting', error.code, error.message, retryIn);
+        this.#heard?.();
       },
-    );
+      gone: (source, fault, error) => this.#ban(this.#members.of(source), fault, error.message),
+      failed: (error) => this.#fail(error),
+    });
   }
 
   async run(): Promise<DownloadReport> {
@@ -72,38 +87,35 @@ export class Session {
       this.#fail(new HeadwaterError('HW_INTERRUPTED', 'interrupted; what is there is kept'));
     if (signal?.aborted === true) interrupt();
     signal?.addEventListener('abort', interrupt);
-    const watch = setInterval(() => this.#watch(), WATCH);
+    this.#vigil.begin();
     try {
       if (this.#fatal !== undefined) throw this.#fatal;
       this.#roll.start();
       this.#manifest = await loadManifest(this.#settings, this.#transport, this.#stop.signal);
+      for (const member of this.#members.all) this.#holdAgainstDigest(member);
       const result = await this.#download();
       return this.#progress.done(result);
     } catch (error) {
       // What stopped it says more than what then broke.
       throw this.#fatal ?? error;
     } finally {
-      clearInterval(watch);
+      this.#vigil.end();
       signal?.removeEventListener('abort', interrupt);
       this.#progress.close();
       this.#stop.abort();
-      for (const { source } of this.#members) source.close();
+      for (const { source } of this.#members.all) source.close();
     }
   }
 
   /** Tries groups of sources, the largest first, until one verifies. */
   async #download(): Promise<AttemptResult> {
-    for (;;) {
+    for (let failures = 1; ; failures++) {
       const group = await this.#choose();
       this.#chosen = group;
       try {
         return await this.#try(group);
       } catch (error) {
-        if (error instanceof Outvoted && this.#fatal === undefined) continue;
-        const next =
-          error instanceof HeadwaterError && error.code === 'HW_VERIFICATION' && this.#others().length > 0;
-        if (!next || this.#fatal !== undefined) throw error;
-        for (const id of group.ids) this.#tried.add(id);
+        await this.#goOn(error, failures);
       } finally {
         this.#attempt = undefined;
       }
@@ -115,20 +127,20 @@ export class Session {
     const since = performance.now();
     for (;;) {
       if (this.#fatal !== undefined) throw this.#fatal;
-      const groups = this.#groups();
-      const patient = this.#roll.heardAll || performance.now() - since > GRACE;
+      const { groups } = this.#members;
+      const { heardAll, hopeful } = this.#roll;
       const [first] = groups;
-      if (first !== undefined && patient) {
+      if (first !== undefined && (heardAll || performance.now() - since > GRACE)) {
         if (groups.length === 1 || this.#digestKnown) return first;
         const most = majority(groups);
         if (most !== undefined) {
           this.#dropOthers(most);
           return most;
         }
-        if (this.#roll.heardAll) throw this.#disagree(groups);
+        if (heardAll) throw this.#members.disagreement(groups);
       }
-      if (first === undefined && this.#roll.heardAll && !this.#roll.hopeful) throw this.#nobodyLeft();
-      await this.#news(first === undefined || this.#roll.heardAll ? undefined : GRACE);
+      if (first === undefined && heardAll && !hopeful) throw this.#members.nobodyLeft();
+      await this.#news(first === undefined || heardAll ? undefined : GRACE);
     }
   }
 
@@ -143,104 +155,141 @@ export class Session {
   }
 
   async #try(group: Group): Promise<AttemptResult> {
-    const members = this.#members.filter((member) => group.ids.includes(member.source.id) && usable(member));
-    const ranged = members.filter((member) => member.introduction?.ranges === true);
-    const [first] = ranged.length > 0 ? ranged : members;
-    if (first?.introduction === undefined) throw this.#nobodyLeft();
-    const manifest = this.#manifest ?? (await this.#offeredManifest(ranged, group));
+    const settings = this.#settings;
+    const offered = this.#manifest === undefined ? await this.#offeredManifest(group) : undefined;
     if (this.#fatal !== undefined) throw this.#fatal;
+    const manifest = this.#manifest ?? offered?.manifest;
+    const sha256 = settings.sha256 ?? manifest?.sha256 ?? group.sha256;
+    const candidates = this.#members.in(group);
+    const using = this.#vigil.pick(candidates);
+    const [first] = using;
+    if (first === undefined) throw new Regroup();
+    this.#first ??= first.source;
+    const stating = candidates.filter(
+      ({ source, introduction }) => source === offered?.source || introduction.sha256 === sha256,
+    );
+    const alone = !this.#digestKnown && sha256 !== undefined && stating.length * 2 <= candidates.length;
+    this.#witnesses = alone ? stating.map(({ source }) => source) : [];
+    const left = this.#left;
+    const same = left !== undefined && !left.wrong && left.size === group.size && left.sha256 === sha256;
+    const own = left !== undefined && (left.wrong || !left.tally.hasEarlier);
     const attempt = new Attempt({
-      settings: this.#settings,
+      settings: { ...settings, resume: same || (settings.resume && !own) },
       size: group.size,
-      first: first.source,
+      first: this.#first,
       wholeFile: !first.introduction.ranges,
       manifest,
-      sha256: this.#settings.sha256 ?? manifest?.sha256 ?? group.sha256,
+      sha256,
+      vouched: sha256 !== undefined && !alone,
+      carried: same ? left.tally : undefined,
+      totals: this.#totals,
       progress: this.#progress,
-      onState: (source, { state, fault, message, retryIn }) => {
-        const member = this.#member(source);
-        if (state === 'banned' && fault !== undefined) return this.#ban(member, fault, message ?? '');
-        this.#change(member, state, fault === undefined ? undefined : FAULTS[fault].code, message, retryIn);
-      },
+      onState: (source, change) => this.#hear(source, change),
+      expecting: () => !this.#roll.heardAll,
     });
     this.#attempt = attempt;
-    const joining = new Map<Source, Introduction>();
-    for (const { source, introduction } of ranged.length > 0 ? ranged : [first]) {
-      if (introduction !== undefined) joining.set(source, introduction);
+    try {
+      return await attempt.run(
+        new Map(using.map(({ source, introduction }): [Source, Introduction] => [source, introduction])),
+      );
+    } catch (error) {
+      const wrong = error instanceof HeadwaterError && error.code === 'HW_VERIFICATION';
+      this.#left = { size: group.size, sha256, tally: attempt.tally, wrong };
+      throw error;
     }
-    return attempt.run(joining);
   }
 
-  /** The manifest that one of the sources offers, if it is readable and fits. */
-  async #offeredManifest(members: readonly Member[], group: Group): Promise<Manifest | undefined> {
-    for (const { source, introduction } of members) {
-      if (introduction?.manifest === undefined) continue;
-      try {
-        const text = await readText(source, introduction.manifest, MOST_MANIFEST_BYTES, this.#stop.signal);
-        const manifest = parseManifest(text, source.shown);
-        const wanted = this.#settings.sha256 ?? group.sha256;
-        if (manifest.size === group.size && (wanted === undefined || wanted === manifest.sha256))
-          return manifest;
-        this.#progress.notice(`the manifest that ${source.shown} offers is of another file and is not used`);
-      } catch (error) {
-        if (!(error instanceof HeadwaterError)) throw error;
-        this.#progress.notice(
-          `the manifest that ${source.shown} offers cannot be used: ${error.message}`,
-          error.code,
-        );
-      }
-    }
-    return undefined;
+  #offeredManifest(group: Group): ReturnType<typeof offeredManifest> {
+    const wanted = { size: group.size, sha256: this.#settings.sha256 ?? group.sha256 };
+    return offeredManifest(this.#members.in(group), wanted, this.#stop.signal, (message) =>
+      this.#progress.notice(message),
+    );
   }
+
+  /** @throws what ends the download; otherwise there is something else to try */
+  async #goOn(error: unknown, failures: number): Promise<void> {
+    if (this.#fatal !== undefined) throw this.#fatal;
+    if (error instanceof Regroup) {
+      if (this.#attempt?.begun === true) throw error.reason ?? this.#members.nobodyLeft();
+    } else if (error instanceof HeadwaterError && error.code === 'HW_VERIFICATION') {
+      const tried = [...(this.#attempt?.members ?? [])];
+      // Who was not heard of yet may have the right bytes.
+      while (!this.#roll.heardAll && this.#fatal === undefined) await this.#news(undefined);
+      const others = this.#members.candidates.filter(({ source }) => !tried.includes(source));
+      if (others.length === 0 || this.#attempt?.begun === true) throw error;
+      for (const source of tried) {
+        const message = `${source.shown} has other bytes than the digest is of`;
+        this.#ban(this.#members.of(source), 'bad-bytes', message);
+      }
+    } else if (error instanceof SourceError) {
+      // What is here could not be held against any source.
+      await sleep(backoff(failures, undefined, Math.random), undefined, { signal: this.#stop.signal });
+    } else throw error;
+  }
+
+  // What is heard of sources
 
   #answered(source: Source, introduction: Introduction): void {
-    const member = this.#member(source);
+    const member = this.#members.of(source);
     member.introduction = introduction;
-    const known = this.#manifest?.sha256 ?? this.#settings.sha256;
-    const wrong =
-      known !== undefined && introduction.sha256 !== undefined && introduction.sha256 !== known
-        ? 'states another digest'
-        : this.#manifest !== undefined && introduction.size !== this.#manifest.size
-          ? `has ${introduction.size} bytes where the manifest says ${this.#manifest.size}`
-          : undefined;
-    if (wrong !== undefined) {
-      this.#ban(member, 'disagrees', `${source.shown} ${wrong}: it holds another file`);
-      return;
-    }
-    this.#change(member, 'running');
+    this.#holdAgainstDigest(member);
+    if (member.ban !== undefined) return;
+    if (introduction.ranges) this.#change(member, 'running');
+    else this.#keepInReserve(member);
     this.#heard?.();
-    if (this.#attempt !== undefined && this.#chosen !== undefined) this.#late(member, introduction);
+    this.#reconsider(member);
   }
 
-  /** A source that answered when the download was already under way. */
-  #late(member: Member, introduction: Introduction): void {
-    const { source } = member;
-    const groups = this.#groups();
-    const own = groups.find((group) => group.ids.includes(this.#chosen?.ids[0] ?? -1));
-    if (own?.ids.includes(source.id) === true) {
+  /** What the caller knows of the file decides before what sources say. */
+  #holdAgainstDigest(member: Member): void {
+    const { source, introduction } = member;
+    if (introduction === undefined) return;
+    const manifest = this.#manifest;
+    const known = manifest?.sha256 ?? this.#settings.sha256;
+    if (manifest !== undefined && introduction.size === undefined) {
+      member.introduction = { ...introduction, size: manifest.size };
+    } else if (manifest !== undefined && introduction.size !== manifest.size) {
+      const sizes = `${introduction.size} bytes where the manifest says ${manifest.size}`;
+      this.#ban(member, 'disagrees', `${source.shown} has ${sizes}: it holds another file`);
+    } else if (known !== undefined && (introduction.sha256 ?? known) !== known) {
+      this.#ban(member, 'disagrees', `${source.shown} states another digest: it holds another file`);
+    }
+  }
+
+  #keepInReserve(member: Member): void {
+    const message = `${member.source.shown} answers no byte ranges: it is used only when nothing else is left`;
+    this.#change(member, 'waiting', 'HW_NO_RANGES', message);
+  }
+
+  /** A source was heard of while the download is under way: it joins, or changes what most say. */
+  #reconsider({ source, introduction }: Member): void {
+    const attempt = this.#attempt;
+    const chosen = this.#chosen;
+    if (attempt === undefined || chosen === undefined || introduction === undefined) return;
+    const { groups } = this.#members;
+    const own = groups.find((group) => group.ids.some((id) => chosen.ids.includes(id)));
+    if (own === undefined) return;
+    if (own.ids.includes(source.id)) {
       this.#chosen = own;
-      if (introduction.ranges) this.#attempt?.add(source, introduction);
-      return;
+      if (!introduction.ranges) return;
+      if (attempt.wholeFile && !attempt.begun) attempt.stop(new Regroup());
+      else attempt.add(source, introduction);
+    } else if (!this.#digestKnown && groups.length > 1) {
+      const most = majority(groups);
+      if (most !== own) attempt.stop(new Regroup(this.#members.disagreement(groups)));
+      if (most !== undefined) this.#dropOthers(most);
     }
-    if (this.#digestKnown) return;
-    const most = majority(groups);
-    if (most === undefined) return this.#fail(this.#disagree(groups));
-    this.#dropOthers(most);
-    if (most !== own) this.#attempt?.stop(new Outvoted());
   }
 
-  #groups(): Group[] {
-    const claims: Claim[] = [];
-    for (const { source, introduction, ban } of this.#members) {
-      if (introduction === undefined || ban !== undefined || this.#tried.has(source.id)) continue;
-      claims.push({ id: source.id, size: introduction.size, sha256: introduction.sha256 });
-    }
-    return groupClaims(claims);
-  }
-
-  /** Groups beside the chosen one that were not tried. */
-  #others(): Group[] {
-    return this.#groups().filter((group) => !group.ids.some((id) => this.#chosen?.ids.includes(id) === true));
+  /** The scheduler, or a check, has something to say of a source. */
+  #hear(source: Source, { state, fault, message, retryIn }: StateChange): void {
+    const member = this.#members.of(source);
+    if (state === 'banned' && fault === 'no-ranges' && member.introduction !== undefined) {
+      member.introduction = { ...member.introduction, ranges: false };
+      this.#keepInReserve(member);
+      this.#nobodyToAsk();
+    } else if (state === 'banned' && fault !== undefined) this.#ban(member, fault, message ?? '');
+    else this.#change(member, state, fault && FAULTS[fault].code, message, retryIn);
   }
 
   get #digestKnown(): boolean {
@@ -248,30 +297,14 @@ export class Session {
   }
 
   #dropOthers(chosen: Group): void {
-    for (const member of this.#members) {
-      const { introduction, source, ban } = member;
-      if (introduction === undefined || ban !== undefined || chosen.ids.includes(source.id)) continue;
-      const what =
-        introduction.size === chosen.size ? 'states another digest' : `says ${introduction.size} bytes`;
-      this.#ban(
-        member,
-        'disagrees',
-        `${source.shown} ${what}, most others say ${chosen.size} bytes: it is not used`,
-      );
+    for (const member of this.#members.candidates) {
+      const { introduction, source } = member;
+      if (chosen.ids.includes(source.id)) continue;
+      const same = introduction.size === chosen.size;
+      const what = same ? 'states another digest' : `says ${introduction.size} bytes`;
+      const most = `most others say ${chosen.size} bytes`;
+      this.#ban(member, 'disagrees', `${source.shown} ${what}, ${most}: it is not used`);
     }
-  }
-
-  #disagree(groups: readonly Group[]): HeadwaterError {
-    const says = groups
-      .map(({ size, sha256, ids }) => {
-        const who = ids.map((id) => this.#members[id - 1]?.source.shown).join(', ');
-        return `${who}: ${size} bytes${sha256 === undefined ? '' : `, SHA-256 ${sha256}`}`;
-      })
-      .join('; ');
-    return new HeadwaterError(
-      'HW_SOURCES_DISAGREE',
-      `the sources hold different files and no majority says which is right (${says}); --sha256 or --manifest decides`,
-    );
   }
 
   #ban(member: Member, fault: FaultKind, message: string): void {
@@ -280,54 +313,30 @@ export class Session {
     member.ban = { fault, code, message };
     this.#change(member, 'banned', code, message);
     this.#heard?.();
-    if (this.#members.every((each) => each.ban !== undefined)) this.#attemptEnds(this.#nobodyLeft());
-    else if (this.#chosen?.ids.every((id) => this.#members[id - 1]?.ban !== undefined) === true) {
-      // Others may still answer, or hold another file that verifies.
-      if (!this.#roll.hopeful) this.#attemptEnds(this.#nobodyLeft());
-    }
+    this.#nobodyToAsk();
+    // A digest that only such sources have stated is worth no more than they are.
+    if (fault !== 'disagrees' || !this.#witnesses.includes(member.source)) return;
+    if (this.#witnesses.every((source) => this.#members.of(source).ban?.fault === 'disagrees'))
+      this.#attempt?.stop(new Regroup());
   }
 
-  #attemptEnds(error: HeadwaterError): void {
-    if (this.#attempt !== undefined) this.#attempt.stop(error);
-    else if (this.#members.every((each) => each.ban !== undefined)) this.#fail(error);
-  }
-
-  /** Why nothing more can come. */
-  #nobodyLeft(): HeadwaterError {
-    const bans = this.#members.flatMap(({ ban }) => (ban === undefined ? [] : [ban]));
-    const reasons = bans.map((ban) => ban.message).join('; ');
-    const kinds = new Set(bans.map((ban) => ban.fault));
-    const [only] = bans;
-    if (kinds.has('bad-bytes'))
-      return new HeadwaterError('HW_VERIFICATION', `no source has the right bytes: ${reasons}`);
-    if (kinds.size === 1 && only !== undefined) return new HeadwaterError(only.code, reasons);
-    return new HeadwaterError('HW_SOURCES_LOST', `no source is left: ${reasons}`);
+  /** Ends the attempt when none of its sources may be asked any more. */
+  #nobodyToAsk(): void {
+    const attempt = this.#attempt;
+    if (attempt === undefined) return;
+    const members = [...attempt.members].map((source) => this.#members.of(source));
+    const left = members.some(
+      ({ ban, introduction }) => ban === undefined && introduction?.ranges === !attempt.wholeFile,
+    );
+    if (!left) attempt.stop(new Regroup());
   }
 
   #change(member: Member, state: SourceState, code?: ErrorCode, message?: string, retryIn?: number): void {
     if (member.ban !== undefined && state !== 'banned') return;
     if (member.state === state && state === 'running') return;
+    if (member.state !== state) member.since = performance.now();
     member.state = state;
     this.#progress.source(member, code, message, retryIn);
-  }
-
-  /** Nobody has sent anything for too long, or everybody is away. */
-  #watch(): void {
-    const { timeout } = this.#settings;
-    const last = this.#attempt?.lastBytesAt;
-    const quiet = (performance.now() - Math.max(last ?? 0, this.#progress.startedAt)) / 1000;
-    const most = last === undefined ? timeout.first : timeout.later;
-    if (quiet > most && this.#attempt?.settling !== true) {
-      const away = this.#members.flatMap(({ source, state }) => (state === 'banned' ? [] : [source.shown]));
-      this.#fail(
-        new HeadwaterError(
-          'HW_SOURCES_LOST',
-          `no source has sent anything for ${most} s (${away.join(', ')}); what is there is kept`,
-        ),
-      );
-    }
-    const left = this.#members.filter((member) => member.state !== 'banned');
-    this.#progress.allAway(left.length > 0 && left.every((member) => member.state === 'waiting'), most);
   }
 
   #fail(error: unknown): void {
@@ -337,17 +346,15 @@ export class Session {
     this.#attempt?.stop(error);
     this.#heard?.();
   }
-
-  #member(source: Source): Member {
-    const member = this.#members[source.id - 1];
-    if (member === undefined) throw new Error(`no source ${source.id}`);
-    return member;
-  }
 }
 
-/** More sources say something else than what was begun with. */
-class Outvoted extends Error {}
+/** Which sources are downloaded from has to be thought over again. */
+class Regroup extends Error {
+  /** Why the download ends, if that cannot be. */
+  readonly reason: HeadwaterError | undefined;
 
-function usable(member: Member): boolean {
-  return member.ban === undefined && member.introduction !== undefined;
+  constructor(reason?: HeadwaterError) {
+    super('other sources are needed');
+    this.reason = reason;
+  }
 }

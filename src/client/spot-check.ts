@@ -2,10 +2,12 @@ import { createHash, randomInt } from 'node:crypto';
 
 import type { ChunkLayout } from '../core/chunks.ts';
 import { formatRange, type ByteRange } from '../core/ranges.ts';
+import type { Connection } from '../transport/connection.ts';
 import { readAll } from '../transport/read-all.ts';
 import type { Content } from './destinations/destination.ts';
 import { checkPart } from './sources/answer.ts';
-import { SourceError, sourceError } from './sources/fault.ts';
+import { bounded } from './sources/deadline.ts';
+import { SourceError } from './sources/fault.ts';
 import type { Introduction, Source } from './sources/source.ts';
 
 /**
@@ -17,6 +19,8 @@ import type { Introduction, Source } from './sources/source.ts';
 const BLOCKS = 3;
 /** Bytes in a block: too few to slow the slowest source down, enough that different files differ there. */
 const BLOCK_BYTES = 16 * 1024;
+/** Milliseconds that a source gets for them: 4 KiB/s is enough. */
+const MOST_TIME = 12_000;
 
 /** Blocks at places that nobody can predict, out of the given parts of the file. */
 export function randomBlocks(parts: readonly ByteRange[]): ByteRange[] {
@@ -38,6 +42,7 @@ function below(limit: number): number {
 /**
  * What a source sends for the blocks: one SHA-256 over all of them.
  *
+ * @param connection to the source's target, not used by others now; stays open
  * @throws SourceError
  */
 export async function fingerprint(
@@ -45,12 +50,10 @@ export async function fingerprint(
   introduction: Introduction,
   blocks: readonly ByteRange[],
   signal: AbortSignal,
+  connection: Connection = source.connection(0),
 ): Promise<string> {
-  const hash = createHash('sha256');
-  const connection = source.spareConnection(source.target);
-  const cut = (): void => connection.close();
-  signal.addEventListener('abort', cut);
-  try {
+  return bounded(connection, { signal, most: MOST_TIME, shown: source.shown }, async () => {
+    const hash = createHash('sha256');
     for (const block of blocks) {
       const headers = { ...source.headersFor(source.target), range: formatRange(block) };
       const request = { method: 'GET' as const, url: source.target, headers };
@@ -62,16 +65,11 @@ export async function fingerprint(
       hash.update(body);
     }
     return hash.digest('hex');
-  } catch (error) {
-    throw sourceError(error) ?? error;
-  } finally {
-    signal.removeEventListener('abort', cut);
-    connection.close();
-  }
+  });
 }
 
 /**
- * Whether bytes that are here agree with what one of `others` sends for them. True too when nobody is left to ask.
+ * Whether bytes that are here agree with what one of `others` sends for them; undefined when nobody could be asked.
  *
  * @param chunks those whose bytes are doubted
  */
@@ -81,7 +79,7 @@ export async function heldAgainst(
   chunks: readonly number[],
   others: readonly (readonly [Source, Introduction])[],
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<boolean | undefined> {
   const blocks = randomBlocks(
     chunks.map((chunk) => ({ start: layout.start(chunk), end: layout.end(chunk) })),
   );
@@ -95,5 +93,5 @@ export async function heldAgainst(
       if (!(error instanceof SourceError)) throw error;
     }
   }
-  return true;
+  return undefined;
 }

@@ -16,6 +16,11 @@ export class Tally {
     this.#givers[chunk] = source;
   }
 
+  /** Nobody gave these any more. */
+  forget(chunks: Iterable<number>): void {
+    for (const chunk of chunks) this.#givers[chunk] = -1;
+  }
+
   giver(chunk: number): number | undefined {
     const giver = this.#givers[chunk];
     return giver === undefined || giver < 0 ? undefined : giver;
@@ -31,6 +36,16 @@ export class Tally {
   /** Bytes of the file that the source gave. */
   bytesOf(source: number): number {
     return this.chunksOf(source).reduce((sum, chunk) => sum + this.layout.bytes(chunk), 0);
+  }
+
+  /** Every chunk has a giver. */
+  get complete(): boolean {
+    return !this.#givers.includes(-1);
+  }
+
+  /** Something of an earlier run is in it. */
+  get hasEarlier(): boolean {
+    return this.#givers.includes(Tally.earlier);
   }
 
   /** Everybody who gave something. */

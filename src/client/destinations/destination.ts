@@ -19,6 +19,8 @@ export interface Destination {
   readonly done: Bitmap;
   /** Its bytes, where they can be read again; undefined for a stream. */
   readonly content: Content | undefined;
+  /** Bytes have left that cannot be taken back. */
+  readonly begun: boolean;
   /** Makes sure that what an earlier run left is of the file that the sources hold. */
   prepare(sources: ReadonlyMap<Source, Introduction>, signal: AbortSignal): Promise<void>;
   sink(filler: Filler): Sink;

@@ -35,6 +35,7 @@ interface Options {
 /** A file, filled in any order under another name until it is whole. */
 export class FileDestination implements Destination, Content {
   readonly output: string;
+  readonly begun = false;
   readonly #options: Options;
   readonly #part: PartFile;
   readonly #digester: Digester;

@@ -22,6 +22,11 @@ export class StreamDestination implements Destination {
   readonly #options: Options;
   #sink: StreamSink | undefined;
 
+  /** Strictly, only once a chunk has left. */
+  get begun(): boolean {
+    return this.#sink !== undefined;
+  }
+
   constructor(options: Options) {
     this.#options = options;
     this.done = new Bitmap(options.layout.count);

@@ -5,7 +5,7 @@ import { retryAfter, SourceError } from './fault.ts';
 /** What a source says its file is. ETag and Last-Modified differ between honest mirrors: they are held against the same
  * source only. */
 export interface Validators {
-  readonly size: number;
+  readonly size: number | undefined;
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
 }

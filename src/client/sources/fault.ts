@@ -17,6 +17,8 @@ const KINDS: Partial<Record<string, FaultKind>> = {
   HW_TLS: 'tls',
   HW_PROTOCOL: 'protocol',
   HW_SILENT: 'silent',
+  // A proxy wants credentials.
+  HW_NOT_ALLOWED: 'not-allowed',
 };
 
 /** The fault behind an error of the transport; undefined when the error is not a source's. */

@@ -3,8 +3,9 @@ import type { Connection, ResponseHead } from '../../transport/connection.ts';
 import { readAll } from '../../transport/read-all.ts';
 import { refuseEncoding, refuseStatus, validators } from './answer.ts';
 import { statedSha256 } from './digest-fields.ts';
+import { bounded } from './deadline.ts';
 import { dispositionName } from './disposition.ts';
-import { SourceError, sourceError } from './fault.ts';
+import { SourceError } from './fault.ts';
 import { manifestLink } from './link.ts';
 import type { Introduction, Source } from './source.ts';
 
@@ -24,42 +25,29 @@ class EnoughRead extends Error {}
  * @throws SourceError
  */
 export async function probe(source: Source, signal: AbortSignal): Promise<Introduction> {
-  const timeout = AbortSignal.timeout(PROBE_TIMEOUT);
-  let connection: Connection | undefined;
-  const cut = (): void => {
-    const silent = new SourceError({ kind: 'silent' }, `${source.shown} does not answer`);
-    connection?.close(signal.aborted ? undefined : silent);
-  };
-  signal.addEventListener('abort', cut);
-  timeout.addEventListener('abort', cut);
-  try {
-    let url = source.url;
-    for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
-      signal.throwIfAborted();
-      const next = source.spareConnection(url);
-      connection?.close();
-      connection = next;
-      const head = await askFirstByte(connection, source, url);
+  const deadline = performance.now() + PROBE_TIMEOUT;
+  let url = source.url;
+  for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
+    const connection = source.spareConnection(url);
+    try {
+      const most = Math.max(1, deadline - performance.now());
+      const head = await bounded(connection, { signal, most, shown: source.shown }, () =>
+        askFirstByte(connection, source, url),
+      );
       const location = redirectTarget(head, url, source);
       if (location === undefined) {
         const introduction = introduce(head, url, source);
         source.settle(url, introduction, connection);
-        connection = undefined;
         return introduction;
       }
+      connection.close();
       url = location;
+    } catch (error) {
+      connection.close();
+      throw error;
     }
-    throw new SourceError(
-      { kind: 'redirect' },
-      `${source.shown} redirects more than ${MOST_REDIRECTS} times`,
-    );
-  } catch (error) {
-    throw sourceError(error) ?? error;
-  } finally {
-    signal.removeEventListener('abort', cut);
-    timeout.removeEventListener('abort', cut);
-    connection?.close();
   }
+  throw new SourceError({ kind: 'redirect' }, `${source.shown} redirects more than ${MOST_REDIRECTS} times`);
 }
 
 async function askFirstByte(connection: Connection, source: Source, url: URL): Promise<ResponseHead> {
@@ -106,6 +94,11 @@ function redirectTarget(head: ResponseHead, url: URL, source: Source): URL | und
   }
   const target = new URL(location, url);
   target.hash = '';
+  // A server that names itself anew does not repeat who we are; another one is not to know.
+  if (target.origin === source.url.origin && target.username === '' && target.password === '') {
+    target.username = source.url.username;
+    target.password = source.url.password;
+  }
   if (target.protocol !== 'http:' && target.protocol !== 'https:') {
     throw new SourceError(
       { kind: 'redirect' },
@@ -134,11 +127,8 @@ function introduce(head: ResponseHead, url: URL, source: Source): Introduction {
       `${source.shown} answers the first byte with Content-Range "${range ?? ''}"`,
     );
   }
-  if (size === undefined) {
-    throw new SourceError(
-      { kind: 'no-ranges' },
-      `${source.shown} answers no byte ranges and does not say how long the file is`,
-    );
+  if (ranges && size === undefined) {
+    throw new SourceError({ kind: 'wrong-range' }, `${source.shown} does not say how long the file is`);
   }
   return {
     ...validators(headers),
@@ -155,28 +145,36 @@ function statedLength(headers: ResponseHead['headers']): number | undefined {
   return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
 }
 
-/** Reads a small text that a source offers, such as its manifest. @throws SourceError */
+/**
+ * Reads a text that a source offers, such as its manifest, over a connection of its own or one that is free.
+ *
+ * @param most milliseconds
+ * @throws SourceError
+ */
 export async function readText(
   source: Source,
-  url: URL,
+  start: URL,
   mostBytes: number,
-  signal: AbortSignal,
+  { signal, most }: { readonly signal: AbortSignal; readonly most: number },
 ): Promise<string> {
-  const connection = source.spareConnection(url);
-  const cut = (): void => connection.close();
-  signal.addEventListener('abort', cut);
-  try {
-    const { head, body } = await readAll(
-      connection,
-      { method: 'GET', url, headers: source.headersFor(url) },
-      mostBytes,
-    );
-    refuseStatus(head, source.shown);
-    return new TextDecoder().decode(body);
-  } catch (error) {
-    throw sourceError(error) ?? error;
-  } finally {
-    signal.removeEventListener('abort', cut);
-    connection.close();
+  let url = start;
+  for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
+    const free = source.freeConnection(url);
+    const connection = free ?? source.spareConnection(url);
+    try {
+      const request = { method: 'GET' as const, url, headers: source.headersFor(url) };
+      const { head, body } = await bounded(connection, { signal, most, shown: source.shown }, () =>
+        readAll(connection, request, mostBytes),
+      );
+      const location = redirectTarget(head, url, source);
+      if (location === undefined) {
+        refuseStatus(head, source.shown);
+        return new TextDecoder().decode(body);
+      }
+      url = location;
+    } finally {
+      if (free === undefined) connection.close();
+    }
   }
+  throw new SourceError({ kind: 'redirect' }, `${source.shown} redirects more than ${MOST_REDIRECTS} times`);
 }

@@ -5,6 +5,8 @@ import type { Validators } from './answer.ts';
 
 /** What the first answer of a source told. */
 export interface Introduction extends Validators {
+  /** Bytes in the file; undefined where a source that answers no ranges does not say. */
+  readonly size: number | undefined;
   /** It answers byte ranges. */
   readonly ranges: boolean;
   /** SHA-256 of the whole that it states. */
@@ -62,6 +64,14 @@ export class Source {
   /** A connection outside the slots, to any origin. The caller closes it. */
   spareConnection(to: URL): Connection {
     return openConnection(to, this.#transport);
+  }
+
+  /**
+   * The connection in slot 0, for a small question while nothing else goes over it, so that there are no more
+   * connections than the caller allows; undefined for another origin. Not the caller's to close.
+   */
+  freeConnection(to: URL): Connection | undefined {
+    return to.origin === this.target.origin ? this.connection(0) : undefined;
   }
 
   /** A probe has found where the URL leads: asked there from now on, first over the probe's own connection. */

@@ -99,7 +99,7 @@ export class Lab implements AsyncDisposable {
       onEvent: (event) => {
         this.events.push(event);
         onEvent?.(event);
-        for (const watch of [...this.#watchers]) watch(event);
+        for (const watch of this.#watchers.slice()) watch(event);
       },
       ...rest,
     });

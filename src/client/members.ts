@@ -1,0 +1,94 @@
+import { HeadwaterError, type ErrorCode } from '../core/errors.ts';
+import type { FaultKind } from '../core/scheduler/types.ts';
+import { groupClaims, type Claim, type Group } from './agreement.ts';
+import type { Introduction, Source } from './sources/source.ts';
+import type { SourceState } from './types.ts';
+
+/** A source and what became of it. */
+export interface Member {
+  readonly source: Source;
+  state: SourceState;
+  /** When it came into this state, milliseconds. */
+  since: number;
+  introduction: Introduction | undefined;
+  ban: { readonly fault: FaultKind; readonly code: ErrorCode; readonly message: string } | undefined;
+}
+
+/** A member that may be downloaded from, whose size is known. */
+export type Candidate = Member & { readonly introduction: Introduction & { readonly size: number } };
+
+/** All sources of a download, and what they say together. */
+export class Members {
+  readonly all: readonly Member[];
+
+  constructor(sources: readonly Source[]) {
+    this.all = sources.map((source) => ({
+      source,
+      state: 'probing',
+      since: performance.now(),
+      introduction: undefined,
+      ban: undefined,
+    }));
+  }
+
+  of(source: Source): Member {
+    const member = this.all[source.id - 1];
+    if (member === undefined) throw new Error(`no source ${source.id}`);
+    return member;
+  }
+
+  /** Those that may be downloaded from. */
+  get candidates(): Candidate[] {
+    return this.all.filter(
+      (member): member is Candidate => member.introduction?.size !== undefined && member.ban === undefined,
+    );
+  }
+
+  in(group: Group): Candidate[] {
+    return this.candidates.filter(({ source }) => group.ids.includes(source.id));
+  }
+
+  /** Sources that mean the same file, by what they say; the largest group first. */
+  get groups(): Group[] {
+    return groupClaims(
+      this.candidates.map(({ source, introduction: { size, sha256 } }): Claim => ({
+        id: source.id,
+        size,
+        sha256,
+      })),
+    );
+  }
+
+  /** A source that answers no ranges, and does not say how long the file is. */
+  get sizeless(): Member | undefined {
+    return this.all.find(
+      ({ introduction, ban }) =>
+        introduction !== undefined && introduction.size === undefined && ban === undefined,
+    );
+  }
+
+  disagreement(groups: readonly Group[]): HeadwaterError {
+    const says = groups
+      .map(({ size, sha256, ids }) => {
+        const who = ids.map((id) => this.all[id - 1]?.source.shown).join(', ');
+        return `${who}: ${size} bytes${sha256 === undefined ? '' : `, SHA-256 ${sha256}`}`;
+      })
+      .join('; ');
+    return new HeadwaterError(
+      'HW_SOURCES_DISAGREE',
+      `the sources hold different files and no majority says which is right (${says}); --sha256 or --manifest decides`,
+    );
+  }
+
+  /** Why nothing more can come, when all are banned. */
+  nobodyLeft(): HeadwaterError {
+    const bans = this.all.flatMap(({ ban }) => (ban === undefined ? [] : [ban]));
+    const reasons = bans.map((ban) => ban.message).join('; ');
+    const codes = new Set(bans.map((ban) => ban.code));
+    const [only] = codes;
+    if (codes.has('HW_BAD_CHUNK'))
+      return new HeadwaterError('HW_VERIFICATION', `no source has the right bytes: ${reasons}`);
+    if (codes.size === 1 && only !== undefined) return new HeadwaterError(only, reasons);
+    return new HeadwaterError('HW_SOURCES_LOST', `no source is left: ${reasons}`);
+  }
+}
