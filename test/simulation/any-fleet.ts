@@ -145,6 +145,7 @@ interface Frame {
   readonly verifyMs: number;
   readonly cancelMs: number;
   readonly readMs: number;
+  readonly asks: 'eagerly' | 'sparingly';
 }
 
 const frame: fc.Arbitrary<Frame> = fc.record({
@@ -156,6 +157,7 @@ const frame: fc.Arbitrary<Frame> = fc.record({
   verifyMs: spread(0.1, 40),
   cancelMs: spread(0.1, 20),
   readMs: spread(2, 60),
+  asks: fc.constantFrom('eagerly', 'sparingly'),
 });
 
 const wildFrame = fc.record({
@@ -165,11 +167,13 @@ const wildFrame = fc.record({
     [],
     3,
   ),
+  rests: sometimes(fc.record({ reads: spread(5, 200), rests: spread(5, 200) }), undefined, 8),
+  memory: sometimes(fc.record({ share: share(0.5), ms: spread(1, 3000) }), undefined, 6),
   window: sometimes(spread(1, 64).map(Math.round), undefined, 5),
   resumed: sometimes(fc.record({ seed: anySeed, share: share() }), undefined, 5),
   mostConnections: sometimes(fc.integer({ min: 1, max: 20 }), undefined, 5),
   fixedConnections: sometimes(fc.constant(true), undefined, 10),
-  wasteBudget: sometimes(spread(1, 8), undefined, 6),
+  wasteBudget: sometimes(fc.oneof(spread(1, 8), fc.constant(0)), undefined, 6),
 });
 
 /** Least bytes a second of a source. */
@@ -251,12 +255,14 @@ export const anyCalmFleet: fc.Arbitrary<Fleet> = fc
 function wild(sketches: fc.Arbitrary<Sketch[]>): fc.Arbitrary<Fleet> {
   return fc.tuple(frame, wildFrame, sketches).map(([rest, more, all]) => {
     const fleet = fleetOf(rest, all);
-    const { window, resumed, mostConnections, fixedConnections, wasteBudget } = more;
+    const { rests, memory, window, resumed, mostConnections, fixedConnections, wasteBudget } = more;
     const chunk = fleet.chunkSize ?? chunkSizeFor(fleet.size);
     return {
       ...fleet,
       verification: more.verification,
       holds: apart(more.holds.map(({ at, lasts }) => ({ at: at * rest.takes, lasts }))),
+      ...(rests !== undefined && { rests }),
+      ...(memory !== undefined && { memory }),
       ...(window !== undefined && { window }),
       ...(resumed !== undefined && { resumed }),
       ...(mostConnections !== undefined && { mostConnections }),

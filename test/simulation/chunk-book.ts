@@ -56,6 +56,11 @@ export class ChunkBook {
   }
   #front = 0;
 
+  /** Some chunk has landed and is not judged. */
+  get awaitsVerdict(): boolean {
+    return this.#landed.some((lanes) => lanes > 0);
+  }
+
   owe(from: number, to: number): void {
     for (let chunk = from; chunk < to; chunk++) this.#change(chunk, this.#owed, 1);
   }

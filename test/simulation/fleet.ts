@@ -25,6 +25,12 @@ export interface Fleet {
   readonly readMs: number;
   /** When the client reads nothing. */
   readonly holds: readonly Span[];
+  /** The client reads for so many milliseconds and rests for so many, over and over: a limit on its rate. */
+  readonly rests?: { readonly reads: number; readonly rests: number };
+  /** After this share of chunks a lane waits so many milliseconds for memory. */
+  readonly memory?: { readonly share: number; readonly ms: number };
+  /** How often `decide` is called: after every event, or no more often than a client must. */
+  readonly asks: 'eagerly' | 'sparingly';
   /** For output in order: how many chunks past the first missing one may be handed out. */
   readonly window?: number;
   /** What an earlier run left. */
@@ -139,6 +145,7 @@ export function calmFleet(
     cancelMs: 1,
     readMs: 20,
     holds: [],
+    asks: 'eagerly',
     seed: 1,
     ...otherwise,
   };
@@ -158,6 +165,11 @@ export function steadySource(rate: number, otherwise: Partial<SourceScript> = {}
     troubles: [],
     ...otherwise,
   };
+}
+
+/** Nothing goes wrong on this source. */
+export function isCalm(script: SourceScript): boolean {
+  return script.troubles.length === 0 && script.accepts === Infinity;
 }
 
 /** The last moment at which something of the script begins or ends; from then on all stays as it is. */

@@ -5,7 +5,8 @@ import { anyCalmFleet, anyFleetWithCalmSource, anyHopelessFleet, anyTroubledFlee
 import { type Fleet, layoutOf } from './fleet.ts';
 import { holdTo } from './hold-to.ts';
 import { checkNotSlower, runPromised } from './promises.ts';
-import { type MakeScheduler, type Run } from './world.ts';
+import type { MakeScheduler } from './scene.ts';
+import type { Run } from './world.ts';
 
 const make: MakeScheduler = (options) => new Scheduler(options);
 

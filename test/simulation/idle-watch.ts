@@ -47,10 +47,10 @@ export class IdleWatch {
   /** Longest time in which a source was idle though it could have shortened the end. */
   worst = 0;
 
-  constructor(book: ChunkBook, referee: Referee, sources: readonly SimulatedSource[]) {
+  constructor(book: ChunkBook, referee: Referee, sources: ReadonlyMap<number, SimulatedSource>) {
     this.#book = book;
     this.#referee = referee;
-    for (const source of sources) {
+    for (const source of sources.values()) {
       this.#known.set(source, { rate: undefined, received: 0, startMs: 0, idleSince: undefined });
     }
   }

@@ -27,8 +27,9 @@ export class Lane {
   read: number;
   /** Bytes a millisecond now. */
   rate = 0;
-  /** When bytes, or a head, came last, or a hold ended; the request itself before. */
+  /** When bytes, or a head, came last; the request itself before. Later by as long as nothing was read. */
   heardAt: number;
+  heldAt = 0;
   /** Why it was cancelled. */
   cancelled: CancelAction['reason'] | undefined;
 

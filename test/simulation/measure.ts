@@ -33,11 +33,11 @@ export class Measure {
   /** When the ideal client would have had everything. */
   idealAt = Infinity;
 
-  constructor(sources: readonly SimulatedSource[], downlink: number, wantedBytes: number) {
+  constructor(sources: ReadonlyMap<number, SimulatedSource>, downlink: number, wantedBytes: number) {
     this.#downlink = downlink;
     this.#wanted = wantedBytes;
     if (wantedBytes === 0) this.idealAt = 0;
-    this.#counts = sources.map((source) => ({
+    this.#counts = [...sources.values()].map((source) => ({
       source,
       possible: 0,
       mostPossible: 0,

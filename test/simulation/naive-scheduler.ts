@@ -60,6 +60,7 @@ interface NaiveLane {
   readonly from: number;
   heard: number;
   held: boolean;
+  heldAt: number;
   cancelled: 'silent' | 'lost' | 'source-gone' | undefined;
 }
 
@@ -181,7 +182,8 @@ export class NaiveScheduler implements SchedulerApi {
     const lane = this.#lanes.get(id);
     if (lane === undefined || this.#defect === 'ignores-holds') return;
     lane.held = held;
-    lane.heard = now;
+    if (held) lane.heldAt = now;
+    else lane.heard += now - lane.heldAt;
   }
 
   landed(id: number, chunk: number): void {
@@ -232,21 +234,20 @@ export class NaiveScheduler implements SchedulerApi {
   }
 
   decide(now: number): Action[] {
-    const actions = this.#pending.splice(0);
+    const actions = this.#said();
     this.wakeAt = Infinity;
     if (this.finished) {
       if (this.#defect === 'keeps-losers') return actions;
       for (const lane of this.#lanes.values()) this.#lose(lane);
-      actions.push(...this.#pending.splice(0));
+      actions.push(...this.#said());
       return actions;
     }
     const patience = this.#defect === 'is-impatient' ? 15 : SILENCE_MS;
     for (const lane of this.#lanes.values()) {
       if (lane.held || lane.cancelled !== undefined) continue;
       if (now >= lane.heard + patience) this.#cancel(lane, 'silent');
-      else this.wakeAt = Math.min(this.wakeAt, lane.heard + patience);
     }
-    actions.push(...this.#pending.splice(0));
+    actions.push(...this.#said());
     for (const source of this.#sources.values()) {
       if (source.state === 'banned' && this.#defect !== 'ignores-bans') continue;
       if (this.#defect === 'uses-one-source' && source.id !== this.#sources.keys().next().value) continue;
@@ -259,8 +260,19 @@ export class NaiveScheduler implements SchedulerApi {
       if (action !== undefined) actions.push(action);
       else if (source.lane === undefined) this.tailFrom ??= now;
     }
+    for (const lane of this.#lanes.values()) {
+      if (lane.cancelled !== undefined) continue;
+      this.wakeAt = Math.min(this.wakeAt, (lane.held ? now : lane.heard) + patience);
+    }
     if (this.#defect === 'spins') this.wakeAt = now;
     return actions;
+  }
+
+  /** What is to be said, but for lanes that have ended meanwhile. */
+  #said(): Action[] {
+    return this.#pending
+      .splice(0)
+      .filter((action) => action.type !== 'cancel' || this.#lanes.has(action.lane));
   }
 
   views(now: number): SourceView[] {
@@ -337,6 +349,7 @@ export class NaiveScheduler implements SchedulerApi {
       from,
       heard: now,
       held: false,
+      heldAt: 0,
       cancelled: undefined,
     };
     this.#lanes.set(id, lane);
@@ -353,7 +366,7 @@ export class NaiveScheduler implements SchedulerApi {
 
   #spanEnd(source: NaiveSource, from: number): number {
     const end = this.#defect === 'ignores-limit' ? this.#options.layout.count : this.#limit;
-    const wanted = source.rate * SPAN_MS;
+    const wanted = source.rate * SPAN_MS * (this.#defect === 'never-steals' ? 10 : 1);
     let to = from + 1;
     while (to < end && this.#isFree(source, to) && this.#options.layout.bytes(from, to + 1) <= wanted) to++;
     return to;

@@ -1,6 +1,7 @@
 import { BrokenPromise } from './broken-promise.ts';
-import { calmFrom, type Fleet, layoutOf, type SourceScript } from './fleet.ts';
-import { isCalm, type MakeScheduler, type Patience, type Run, runFleet, type RunOptions } from './world.ts';
+import { calmFrom, type Fleet, isCalm, layoutOf, type SourceScript } from './fleet.ts';
+import type { MakeScheduler } from './scene.ts';
+import { type Patience, type Run, runFleet, type RunOptions } from './world.ts';
 
 /** Longest that a scheduler may leave a source alone after faults, milliseconds; Retry-After can make it longer. */
 export const MOST_BACKOFF_MS = 60_000;
@@ -34,7 +35,10 @@ export function finishBound(fleet: Fleet): number | undefined {
   // Each liar that is found only in the end costs up to a whole download more.
   const liars = fleet.sources.filter(({ troubles }) => troubles.some(({ kind }) => kind === 'lies')).length;
   const rounds = fleet.verification === 'whole' && liars > 0 ? 2 * liars + 4 : 1;
-  return calmFrom(fleet) + longestAway(fleet) + 30_000 + slowestChunk(fleet) + best * 2 * rounds;
+  const reads = fleet.rests === undefined ? 1 : 1 + fleet.rests.rests / fleet.rests.reads;
+  const memory = fleet.memory === undefined ? 0 : layout.count * fleet.memory.share * fleet.memory.ms;
+  const flows = slowestChunk(fleet) + (best * 2 + memory) * rounds;
+  return calmFrom(fleet) + longestAway(fleet) + 30_000 + flows * reads;
 }
 
 /** How long the slowest source may keep a chunk that nobody else fetches once the budget for hedges is spent. */

@@ -12,7 +12,7 @@ interface Demand {
  * downlink that cannot carry all is shared equally between connections, as TCP roughly does, so that a source
  * with more of them gets more of it.
  */
-export function shareRates(sources: readonly SimulatedSource[], downlink: number): void {
+export function shareRates(sources: Iterable<SimulatedSource>, downlink: number): void {
   const demands: Demand[] = [];
   let total = 0;
   for (const source of sources) {

@@ -1,20 +1,12 @@
-import { Bitmap } from '../../src/core/bitmap.ts';
-import type { SchedulerApi, SchedulerOptions } from '../../src/core/scheduler/types.ts';
-import { Agenda } from './agenda.ts';
+import type { SchedulerApi } from '../../src/core/scheduler/types.ts';
 import { BrokenPromise } from './broken-promise.ts';
-import { ChunkBook } from './chunk-book.ts';
 import { Fetcher } from './fetcher.ts';
-import { bitmapOf, calmFrom, type Fleet, layoutOf, type SourceScript, type Trouble } from './fleet.ts';
-import { IdleWatch } from './idle-watch.ts';
-import type { Lane } from './lane.ts';
-import { Ledger } from './ledger.ts';
-import { Measure, type SourceConnections } from './measure.ts';
-import { seededRandom } from './random.ts';
-import { Referee } from './referee.ts';
+import { calmFrom, type Fleet } from './fleet.ts';
+import type { SourceConnections } from './measure.ts';
+import { type MakeScheduler, Scene } from './scene.ts';
 import { shareRates } from './sharing.ts';
-import { SimulatedSource } from './source.ts';
-
-export type MakeScheduler = (options: SchedulerOptions) => SchedulerApi;
+import { Verdicts } from './verdicts.ts';
+import { Weather } from './weather.ts';
 
 /** How a run went. Times are milliseconds from the start. */
 export interface Run {
@@ -31,6 +23,7 @@ export interface Run {
   readonly hedgedBytes: number;
   readonly wasteBudget: number;
   readonly decides: number;
+  /** Calls of `decide` that only `wakeAt` asked for. */
   readonly wakes: number;
   readonly requests: number;
   readonly connections: readonly SourceConnections[];
@@ -48,14 +41,6 @@ export interface RunOptions {
   readonly onDecide?: (scheduler: SchedulerApi, now: number, decideMs: number) => void;
 }
 
-/** Most times that `decide` may say it wants to be called again at once. */
-const MOST_REPEATS = 3;
-/** Steps at one and the same time after which nothing moves any more. */
-const MOST_STEPS_AT_ONCE = 20_000;
-const WAVER_MS = 300;
-const LONG_RUN_READS = 4000;
-const MOST_READ_MS = 400;
-
 /** How long a run is watched. */
 export interface Patience {
   /** Milliseconds from the start after which it is given up. */
@@ -63,6 +48,18 @@ export interface Patience {
   /** Milliseconds without a byte after which it is given up, once nothing changes any more in the fleet. */
   readonly quiet: number;
 }
+
+/** Most times that `decide` may say it wants to be called again at once. */
+const MOST_REPEATS = 3;
+/** Steps at one and the same time after which nothing moves any more. */
+const MOST_STEPS_AT_ONCE = 20_000;
+/** Long runs are read in longer steps, so that they end in our lifetime: this many to the time passed, up to ... */
+const LONG_RUN_READS = 4000;
+const MOST_READ_MS = 400;
+/** How late a timer is, milliseconds, where the client calls `decide` no more often than it must. */
+const LATE_MS = 1;
+/** Every how many decides the views are looked at. */
+const LOOK_EVERY = 64;
 
 /** Runs a fleet until the file is there, or patience ends. */
 export function runFleet(
@@ -74,113 +71,50 @@ export function runFleet(
   return new World(fleet, make, options).run(patience);
 }
 
+/** Lets time pass: what is due happens, bytes flow, and the scheduler is asked what to do. */
 class World {
-  readonly #fleet: Fleet;
-  readonly #options: RunOptions;
-  readonly #random: () => number;
-  readonly #agenda = new Agenda();
-  readonly #sources: SimulatedSource[];
-  readonly #byId = new Map<number, SimulatedSource>();
-  readonly #lanes = new Map<number, Lane>();
-  readonly #book: ChunkBook;
-  readonly #ledger: Ledger;
-  readonly #referee: Referee;
-  readonly #idle: IdleWatch;
-  readonly #measure: Measure;
-  readonly #scheduler: SchedulerApi;
+  readonly #scene: Scene;
+  readonly #onDecide: RunOptions['onDecide'];
+  readonly #verdicts: Verdicts;
   readonly #fetcher: Fetcher;
-  readonly #resumed: Bitmap;
-  /** Which source gave each done chunk, and whether wrongly. */
-  readonly #givers = new Map<number, { readonly source: number; readonly wrong: boolean }>();
-  readonly #wasteBudget: number;
-  #now = 0;
-  #flowChanged = true;
+  readonly #weather: Weather;
+  readonly #eager: boolean;
   #nextRead = Infinity;
   #endAt: number | undefined;
-  #checking = false;
-  /** What this liar gave has been fetched again from others. */
-  #convicted: number | undefined;
-  #reopened = false;
   #decides = 0;
   #wakes = 0;
 
-  constructor(fleet: Fleet, make: MakeScheduler, options: RunOptions) {
-    const layout = layoutOf(fleet);
-    this.#fleet = fleet;
-    this.#options = options;
-    this.#random = seededRandom(fleet.seed);
-    this.#resumed = fleet.resumed ? bitmapOf(layout.count, fleet.resumed) : new Bitmap(layout.count);
-    // Ids are the caller's to choose: neither from 0 nor without gaps.
-    this.#sources = fleet.sources.map((script, index) => {
-      const holding = bitmapOf(layout.count, script.part ?? { seed: 0, share: 1 });
-      return new SimulatedSource(3 * index + 1, script, holding);
-    });
-    for (const source of this.#sources) this.#byId.set(source.id, source);
-    this.#book = new ChunkBook(layout);
-    this.#ledger = new Ledger(layout);
-    this.#referee = new Referee(this.#book, this.#byId, this.#lanes, fleet.mostConnections ?? 16);
-    this.#idle = new IdleWatch(this.#book, this.#referee, this.#sources);
-    let wanted = 0;
-    for (let chunk = 0; chunk < layout.count; chunk++) {
-      if (this.#resumed.has(chunk)) this.#book.finish(chunk);
-      else wanted += layout.bytes(chunk);
-    }
-    this.#measure = new Measure(this.#sources, fleet.downlink, wanted);
-    this.#measure.holdings(this.#book, (chunk) => !this.#resumed.has(chunk));
-    this.#wasteBudget = fleet.wasteBudget ?? Math.max(layout.size * 0.01, 2 * layout.chunkSize);
-    this.#scheduler = make({
-      layout,
-      random: seededRandom(fleet.seed + 1),
-      ...(fleet.resumed && { done: this.#resumed }),
-      ...(fleet.mostConnections !== undefined && { mostConnections: fleet.mostConnections }),
-      ...(fleet.fixedConnections !== undefined && { fixedConnections: fleet.fixedConnections }),
-      ...(fleet.wasteBudget !== undefined && { wasteBudget: fleet.wasteBudget }),
-    });
-    this.#fetcher = new Fetcher({
-      fleet,
-      scheduler: this.#scheduler,
-      sources: this.#byId,
-      lanes: this.#lanes,
-      book: this.#book,
-      ledger: this.#ledger,
-      referee: this.#referee,
-      idle: this.#idle,
-      agenda: this.#agenda,
-      now: () => this.#now,
-      random: this.#random,
-      flowChanged: () => (this.#flowChanged = true),
-      judged: (lane, chunk, wrong) => this.#judged(lane, chunk, wrong),
-      note: (text) => this.#note(text),
-    });
+  constructor(fleet: Fleet, make: MakeScheduler, { log, onDecide }: RunOptions) {
+    this.#scene = new Scene(fleet, make, log);
+    this.#onDecide = onDecide;
+    this.#eager = fleet.asks === 'eagerly';
+    this.#verdicts = new Verdicts(this.#scene);
+    this.#fetcher = new Fetcher(this.#scene, (lane, chunk, wrong) =>
+      this.#verdicts.judge(lane, chunk, wrong),
+    );
+    this.#verdicts.advanceWindow();
+    this.#weather = new Weather(this.#scene, this.#fetcher);
   }
 
   run({ horizon, quiet }: Patience): Run {
-    const calm = calmFrom(this.#fleet);
+    const scene = this.#scene;
+    const calm = calmFrom(scene.fleet);
     let heardAt = 0;
     let heard = 0;
-    this.#advanceWindow();
-    for (const source of this.#sources) this.#schedule(source);
-    for (const { at, lasts } of this.#fleet.holds) {
-      this.#agenda.add(at, () => this.#hold(true));
-      this.#agenda.add(at + lasts, () => this.#hold(false));
-    }
     let stepsAtOnce = 0;
-    let byWake = false;
     for (;;) {
-      while (this.#agenda.runDue(this.#now));
+      while (scene.agenda.runDue(scene.now));
       this.#readDue();
-      this.#decide(byWake);
+      this.#ask();
       if (this.#isOver()) break;
-      if (this.#flowChanged) this.#share();
-      const event = Math.min(this.#agenda.next, this.#nextLanding(), this.#nextRead);
-      const next = Math.max(this.#now, Math.min(event, this.#scheduler.wakeAt));
-      if (this.#ledger.received > heard) {
-        heard = this.#ledger.received;
-        heardAt = this.#now;
+      if (scene.flowChanged) this.#share();
+      const next = this.#nextStep();
+      if (scene.ledger.received > heard) {
+        heard = scene.ledger.received;
+        heardAt = scene.now;
       }
       if (next >= horizon || next > Math.max(calm, heardAt) + quiet) break;
-      byWake = event > next;
-      stepsAtOnce = next > this.#now ? 0 : stepsAtOnce + 1;
+      stepsAtOnce = next > scene.now ? 0 : stepsAtOnce + 1;
       if (stepsAtOnce > MOST_STEPS_AT_ONCE)
         throw new BrokenPromise('no live-lock', next, 'time stands still');
       this.#pass(next);
@@ -188,290 +122,152 @@ class World {
     return this.#result();
   }
 
-  #schedule(source: SimulatedSource): void {
-    const { script, id } = source;
-    this.#agenda.add(script.joinsAt, () => {
-      source.joined = true;
-      this.#note(() => `joins ${id}`);
-      const whole = source.holding.count === this.#book.layout.count;
-      this.#scheduler.addSource(
-        id,
-        this.#now,
-        whole && script.part === undefined ? undefined : source.holding,
-      );
-    });
-    for (const { at, rate } of script.rate.slice(1)) {
-      this.#agenda.add(at, () => {
-        source.setRate(rate);
-        this.#flowChanged = true;
-      });
-    }
-    for (const { at, share } of script.grows)
-      this.#agenda.add(Math.max(at, script.joinsAt), () => this.#grow(source, share));
-    for (const trouble of script.troubles) {
-      this.#agenda.add(trouble.at, () => this.#begin(source, trouble));
-      if (trouble.kind === 'resets' || trouble.kind === 'found-out') continue;
-      this.#agenda.add(trouble.at + trouble.lasts, () => {
-        this.#note(() => `${script.joinsAt <= this.#now ? 'source' : 'absent'} ${id} over ${trouble.kind}`);
-        source.end(trouble);
-        this.#fetcher.wake(source);
-      });
-    }
-    if (script.jitter > 0) this.#waver(source);
-  }
-
-  #waver(source: SimulatedSource): void {
-    this.#agenda.add(this.#now + WAVER_MS * (0.5 + this.#random()), () => {
-      source.waver(this.#random());
-      this.#flowChanged = true;
-      if (this.#endAt === undefined) this.#waver(source);
-    });
-  }
-
-  #grow(source: SimulatedSource, share: number): void {
-    const seed = source.script.part?.seed ?? 0;
-    const grown = bitmapOf(this.#book.layout.count, { seed, share });
-    if (grown.count <= source.holding.count) return;
-    source.holding = grown;
-    this.#measure.holdings(this.#book, (chunk) => !this.#resumed.has(chunk));
-    this.#scheduler.setHas(source.id, grown, this.#now);
-  }
-
-  #begin(source: SimulatedSource, trouble: Trouble): void {
-    this.#note(() => `source ${source.id} ${trouble.kind}`);
-    if (trouble.kind === 'found-out') {
-      if (source.joined) this.#scheduler.ban(source.id, trouble.fault ?? 'disagrees', this.#now);
-      return;
-    }
-    if (trouble.kind !== 'resets') source.begin(trouble);
-    this.#flowChanged = true;
-    if (trouble.kind !== 'refuses' && trouble.kind !== 'resets') return;
-    source.open.clear();
-    for (const lane of source.lanes) this.#fetcher.fail(lane, { kind: 'connect' });
-  }
-
-  #hold(held: boolean): void {
-    this.#note(() => (held ? 'holds' : 'reads again'));
-    this.#fetcher.hold(held);
+  #nextStep(): number {
+    const { agenda, now, scheduler } = this.#scene;
+    const event = Math.min(agenda.next, this.#nextLanding(), this.#nextRead);
+    return Math.max(now, Math.min(event, scheduler.wakeAt + (this.#eager ? 0 : LATE_MS)));
   }
 
   #share(): void {
-    this.#flowChanged = false;
-    shareRates(this.#sources, this.#fleet.downlink);
+    const { sources, fleet, now } = this.#scene;
+    this.#scene.flowChanged = false;
+    shareRates(sources.values(), fleet.downlink);
     let flows = false;
-    for (const { lanes } of this.#sources) for (const lane of lanes) if (lane.rate > 0) flows = true;
-    if (!flows) this.#nextRead = Infinity;
-    else if (this.#nextRead === Infinity) this.#nextRead = this.#now + this.#readMs;
+    for (const { lanes } of sources.values()) for (const lane of lanes) if (lane.rate > 0) flows = true;
+    if (!flows || !this.#eager) this.#nextRead = Infinity;
+    else if (this.#nextRead === Infinity) this.#nextRead = now + this.#readMs;
   }
 
-  /** Long runs are read in longer steps, so that they end in our lifetime. */
   get #readMs(): number {
-    return Math.max(this.#fleet.readMs, Math.min(this.#now / LONG_RUN_READS, MOST_READ_MS));
+    const { fleet, now } = this.#scene;
+    return Math.max(fleet.readMs, Math.min(now / LONG_RUN_READS, MOST_READ_MS));
   }
 
   #nextLanding(): number {
+    const { sources, book, now } = this.#scene;
     let next = Infinity;
-    for (const { lanes } of this.#sources) {
+    for (const { lanes } of sources.values()) {
       for (const lane of lanes) {
         if (lane.rate <= 0) continue;
-        next = Math.min(next, this.#now + (this.#book.layout.end(lane.chunk) - lane.wire) / lane.rate);
+        next = Math.min(next, now + (book.layout.end(lane.chunk) - lane.wire) / lane.rate);
       }
     }
     return next;
   }
 
   #pass(next: number): void {
-    const ms = next - this.#now;
-    if (this.#endAt === undefined) this.#measure.pass(this.#now, ms, this.#fetcher.holding);
-    for (const { lanes } of this.#sources) {
+    const { now, measure, sources } = this.#scene;
+    const ms = next - now;
+    if (this.#endAt === undefined) measure.pass(now, ms, this.#fetcher.holding);
+    for (const { lanes } of sources.values()) {
       for (const lane of lanes) if (lane.rate > 0) lane.wire += lane.rate * ms;
     }
-    this.#now = next;
+    this.#scene.now = next;
   }
 
   #readDue(): void {
-    const all = this.#now >= this.#nextRead;
-    if (all) this.#nextRead = this.#now + this.#readMs;
-    for (const { lanes } of this.#sources) {
-      for (const lane of lanes) {
-        if (lane.rate > 0 && (all || lane.wire >= this.#book.layout.end(lane.chunk) - 1e-3))
-          this.#fetcher.read(lane);
-      }
-    }
-    if (all) this.#idle.look(this.#now, this.#fetcher.holding);
+    const { now, book } = this.#scene;
+    const all = now >= this.#nextRead;
+    if (all) this.#nextRead = now + this.#readMs;
+    this.#read((lane) => all || lane.wire >= book.layout.end(lane.chunk) - 1e-3);
   }
 
-  #decide(byWake: boolean): void {
-    if (byWake) this.#wakes++;
+  #read(due: (lane: { readonly wire: number; readonly chunk: number }) => boolean): void {
+    for (const { lanes } of this.#scene.sources.values()) {
+      for (const lane of lanes) if (lane.rate > 0 && due(lane)) this.#fetcher.read(lane);
+    }
+  }
+
+  /** Asks the scheduler what to do: after every event, or no more often than a client must. */
+  #ask(): void {
+    const { scheduler, idle, fleet, now } = this.#scene;
+    const asked = this.#scene.asked;
+    const awake = now >= scheduler.wakeAt;
+    if (!this.#eager && !asked && !awake) return;
+    if (!this.#eager) this.#read(() => true);
+    if (awake && !asked) this.#wakes++;
+    this.#decide();
+    const judgedByRate = fleet.rests === undefined && fleet.memory === undefined;
+    if (judgedByRate) idle.look(now, this.#fetcher.holding);
+  }
+
+  #decide(): void {
+    const { scheduler, referee, ledger, wasteBudget, now } = this.#scene;
     for (let repeat = 0; ; repeat++) {
-      const started = this.#options.onDecide === undefined ? 0 : performance.now();
-      const actions = this.#scheduler.decide(this.#now);
-      this.#options.onDecide?.(this.#scheduler, this.#now, performance.now() - started);
+      this.#scene.asked = false;
+      const started = this.#onDecide === undefined ? 0 : performance.now();
+      const actions = scheduler.decide(now);
+      this.#onDecide?.(scheduler, now, performance.now() - started);
       this.#decides++;
       for (const action of actions) {
-        this.#note(() => JSON.stringify(action));
-        this.#referee.check(action, this.#now, this.#scheduler.finished);
+        this.#scene.note(() => JSON.stringify(action));
+        referee.check(action, now, scheduler.finished);
         if (action.type !== 'source') this.#fetcher.act(action);
       }
-      this.#referee.afterDecide(this.#now);
-      if (this.#decides % 64 === 0) this.#referee.views(this.#scheduler, this.#now);
-      if (this.#scheduler.wakeAt > this.#now || this.#endAt !== undefined) break;
+      referee.afterDecide(now);
+      if (this.#decides % LOOK_EVERY === 0) referee.views(scheduler, now);
+      if (scheduler.wakeAt > now || scheduler.finished) break;
       if (actions.length === 0 || repeat === MOST_REPEATS) {
-        const what = `decide wants to be called again at ${this.#scheduler.wakeAt}, which is not later`;
-        throw new BrokenPromise('no live-lock', this.#now, what);
+        const what = `decide wants to be called again at ${scheduler.wakeAt}, which is not later`;
+        throw new BrokenPromise('no live-lock', now, what);
       }
     }
-    this.#checkBudget();
-  }
-
-  #checkBudget(): void {
-    if (this.#ledger.hedging <= this.#wasteBudget) return;
-    const what = `${this.#ledger.hedging} bytes were fetched twice by hedging; ${this.#wasteBudget} are allowed`;
-    throw new BrokenPromise('waste within the budget', this.#now, what);
-  }
-
-  #judged(lane: Lane, chunk: number, wrong: boolean): void {
-    const scheduler = this.#scheduler;
-    const wasDone = scheduler.done.has(chunk);
-    if (wasDone !== this.#book.isDone(chunk)) this.#lost(chunk);
-    this.#book.judge(chunk);
-    if (wrong && this.#fleet.verification === 'chunks') {
-      this.#note(() => `bad ${lane.id} ${chunk}`);
-      this.#ledger.spoil(chunk);
-      this.#referee.spoilt(lane.source);
-      scheduler.bad(lane.id, chunk, this.#now);
-      if (scheduler.done.has(chunk) !== wasDone) this.#lost(chunk);
-      return;
-    }
-    this.#note(() => `verified ${lane.id} ${chunk}`);
-    if (wasDone) {
-      this.#ledger.duplicate(chunk);
-    } else {
-      this.#book.finish(chunk);
-      this.#ledger.keep(chunk);
-      this.#givers.set(chunk, { source: lane.source, wrong });
-    }
-    scheduler.verified(lane.id, chunk, this.#now);
-    if (!scheduler.done.has(chunk) || scheduler.done.count !== this.#book.doneCount) this.#lost(chunk);
-    this.#advanceWindow();
-  }
-
-  #lost(chunk: number): never {
-    const { done } = this.#scheduler;
-    const what = `chunk ${chunk} ${done.has(chunk) ? 'counts' : 'does not count'} as done, with ${done.count} in all`;
-    throw new BrokenPromise('every chunk once', this.#now, what);
-  }
-
-  #advanceWindow(): void {
-    if (this.#fleet.window === undefined) return;
-    const limit = Math.min(this.#book.front + this.#fleet.window, this.#book.layout.count);
-    if (limit < this.#book.limit && this.#now > 0) return;
-    this.#book.limit = limit;
-    this.#scheduler.setLimit(limit);
+    if (ledger.hedging <= wasteBudget) return;
+    const what = `${ledger.hedging} bytes were fetched twice by hedging; ${wasteBudget} are allowed`;
+    throw new BrokenPromise('waste within the budget', now, what);
   }
 
   #isOver(): boolean {
-    const complete = this.#book.doneCount === this.#book.layout.count;
-    if (complete !== this.#scheduler.finished) {
-      const what = `finished is ${this.#scheduler.finished} with ${this.#book.doneCount} chunks done`;
-      throw new BrokenPromise('every chunk once', this.#now, what);
+    const { scheduler, book, sources, fleet, now } = this.#scene;
+    const complete = book.doneCount === book.layout.count;
+    if (complete !== scheduler.finished) {
+      const what = `finished is ${scheduler.finished} with ${book.doneCount} chunks done`;
+      throw new BrokenPromise('every chunk once', now, what);
     }
-    if (!complete || this.#checking) return false;
-    if (this.#fleet.verification === 'whole' && this.#reopenSuspect()) return false;
-    this.#endAt ??= this.#now;
-    for (const { lanes } of this.#sources) {
+    if (!complete || this.#verdicts.checking) return false;
+    if (fleet.verification === 'whole' && this.#verdicts.reopenSuspect()) return false;
+    this.#endAt ??= now;
+    this.#weather.stop();
+    for (const { lanes } of sources.values()) {
       for (const lane of lanes) {
         if (!lane.alive) return false;
         const what = `lane ${lane.id} is still wanted though all is done`;
-        throw new BrokenPromise('every chunk once', this.#now, what);
+        throw new BrokenPromise('every chunk once', now, what);
       }
     }
-    return this.#agenda.next === Infinity || !this.#awaitsVerdict();
-  }
-
-  #awaitsVerdict(): boolean {
-    for (let chunk = 0; chunk < this.#book.layout.count; chunk++)
-      if (this.#book.hasLanded(chunk)) return true;
-    return false;
-  }
-
-  /** When the whole is wrong, has what one source gave fetched again from others. */
-  #reopenSuspect(): boolean {
-    if (this.#convicted !== undefined) {
-      if (!this.#referee.isBanned(this.#convicted))
-        this.#scheduler.ban(this.#convicted, 'bad-bytes', this.#now);
-      this.#convicted = undefined;
-    }
-    const suspects = new Set<number>();
-    let guilty: number | undefined;
-    for (const { source, wrong } of this.#givers.values()) {
-      if (!this.#referee.isBanned(source)) suspects.add(source);
-      if (wrong) guilty = source;
-    }
-    if (guilty === undefined) return false;
-    const innocent = [...suspects].filter((id) => this.#isCalmAnchor(id));
-    const calm = this.#sources.filter(({ id }) => this.#isCalmAnchor(id)).length;
-    const doubted = calm > 1 && innocent.length > 0 && this.#random() < 0.3 ? innocent[0] : undefined;
-    const suspect = doubted ?? guilty;
-    this.#checking = true;
-    this.#agenda.add(this.#now + this.#fleet.verifyMs, () => {
-      this.#checking = false;
-      this.#reopened = true;
-      const chunks = [...this.#givers].filter(([, { source }]) => source === suspect).map(([chunk]) => chunk);
-      this.#note(() => `reopens ${chunks.length} chunks of source ${suspect}`);
-      for (const chunk of chunks) {
-        this.#book.reopen(chunk, suspect, this.#now);
-        this.#ledger.reopen(chunk);
-        this.#givers.delete(chunk);
-      }
-      this.#scheduler.reopen(chunks, suspect, this.#now);
-      if (suspect === guilty) this.#convicted = suspect;
-    });
-    return true;
-  }
-
-  #isCalmAnchor(id: number): boolean {
-    const script = this.#byId.get(id)?.script;
-    return script !== undefined && isCalm(script) && script.part === undefined;
+    return !book.awaitsVerdict;
   }
 
   #result(): Run {
-    const calm = new Set(this.#sources.filter(({ id }) => this.#isCalmAnchor(id)).map(({ id }) => id));
-    if (this.#endAt !== undefined) {
-      this.#checkBudget();
-      if (this.#ledger.received !== this.#ledger.kept + this.#ledger.wasted)
-        throw new Error(`the driver lost count: ${JSON.stringify(this.#ledger)}`);
-      if (this.#scheduler.wastedBytes !== this.#ledger.wasted) {
-        const { hedging, cutOff, wrong, replaced, wasted } = this.#ledger;
-        const what = `wastedBytes is ${this.#scheduler.wastedBytes}: ${wasted} (hedging ${hedging}, cut off ${cutOff}, wrong ${wrong}, replaced ${replaced})`;
-        throw new BrokenPromise('waste is counted', this.#now, what);
-      }
-    }
+    const { scheduler, ledger, measure, sources, idle, wasteBudget, now } = this.#scene;
+    if (this.#endAt !== undefined) this.#checkCount();
+    const calm = new Set([...sources.keys()].filter((id) => this.#verdicts.isCalmAnchor(id)));
     return {
       endAt: this.#endAt,
-      lastedMs: this.#endAt ?? this.#now,
-      idealAt: this.#measure.idealAt,
-      alone: this.#measure.bestAlone(calm),
-      receivedBytes: this.#ledger.received,
-      wastedBytes: this.#ledger.wasted,
-      hedgedBytes: this.#ledger.hedging,
-      wasteBudget: this.#wasteBudget,
+      lastedMs: this.#endAt ?? now,
+      idealAt: measure.idealAt,
+      alone: measure.bestAlone(calm),
+      receivedBytes: ledger.received,
+      wastedBytes: ledger.wasted,
+      hedgedBytes: ledger.hedging,
+      wasteBudget,
       decides: this.#decides,
       wakes: this.#wakes,
       requests: this.#fetcher.requests,
-      connections: this.#measure.connections(),
-      worstIdleMs: this.#idle.worst,
-      tailFrom: this.#scheduler.tailFrom,
-      reopened: this.#reopened,
+      connections: measure.connections(),
+      worstIdleMs: idle.worst,
+      tailFrom: scheduler.tailFrom,
+      reopened: this.#verdicts.reopened,
     };
   }
 
-  #note(text: () => string): void {
-    this.#options.log?.(`${this.#now.toFixed(3)} ${text()}`);
+  #checkCount(): void {
+    const { scheduler, ledger, now } = this.#scene;
+    const { hedging, cutOff, wrong, replaced, wasted, received, kept } = ledger;
+    const parts = `hedging ${hedging}, cut off ${cutOff}, wrong ${wrong}, replaced ${replaced}`;
+    if (received !== kept + wasted) throw new Error(`the driver lost count: ${received}, ${kept}, ${parts}`);
+    if (scheduler.wastedBytes === wasted) return;
+    const what = `wastedBytes is ${scheduler.wastedBytes}: ${wasted} (${parts})`;
+    throw new BrokenPromise('waste is counted', now, what);
   }
-}
-
-/** Nothing goes wrong on this source. */
-export function isCalm(script: SourceScript): boolean {
-  return script.troubles.length === 0 && script.accepts === Infinity;
 }
