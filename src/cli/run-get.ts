@@ -30,6 +30,9 @@ export interface Surroundings {
   readonly argv: readonly string[];
 }
 
+/** A terminal shows `^C` where the cursor is, at the beginning of the line below the picture. */
+const RUB_OUT_ECHO = '\r\u001B[K';
+
 /** After these the same command goes on where it stopped. */
 const RESUMABLE: readonly ErrorCode[] = ['HW_INTERRUPTED', 'HW_SOURCES_LOST', 'HW_DISK_FULL'];
 
@@ -138,6 +141,7 @@ class Run {
     if (this.#readerGone) return EXIT.pipe;
     const interrupted = this.#around.interrupts.signal.aborted;
     const told = interrupted ? this.#stopped(error) : error;
+    if (interrupted && this.drawsInPlace) this.#stream.write(RUB_OUT_ECHO);
     this.#say(errorLine(told));
     const code = told instanceof HeadwaterError ? told.code : 'HW_INTERNAL';
     if (RESUMABLE.includes(code) && this.#kept > 0 && !this.#toStdout) this.#sayHowToGoOn();
