@@ -5,8 +5,12 @@ import { isSha256, layoutOf, type Manifest } from '../core/manifest.ts';
 import { MOST_CONNECTIONS } from '../core/scheduler/scheduler.ts';
 import type { DownloadEvent, DownloadOptions } from './types.ts';
 
-/** Bytes of file content held in memory at once when the caller names no number. */
-const MEMORY = 64 * 1024 * 1024;
+/**
+ * Bytes of file content held in memory at once when the caller names no number. A file takes bytes in any order as soon
+ * as they come: more was never faster. In a stream they wait for their turn: the more fit, the less one slow source
+ * holds up the others.
+ */
+const MEMORY = { file: 32 * 1024 * 1024, stream: 64 * 1024 * 1024 };
 /** Less could not hold two chunks' worth of reading and writing. */
 const LEAST_MEMORY = 8 * 1024 * 1024;
 /** More connections to one server are rude, and were never seen to help. */
@@ -96,7 +100,12 @@ export function normalize(sources: readonly (string | URL)[], options: DownloadO
     proxy: options.proxy ?? true,
     resume: options.resume ?? true,
     force: options.force ?? false,
-    memory: number('memory', options.memory ?? MEMORY, LEAST_MEMORY, Infinity),
+    memory: number(
+      'memory',
+      options.memory ?? MEMORY[output instanceof Writable ? 'stream' : 'file'],
+      LEAST_MEMORY,
+      Infinity,
+    ),
     interval: number('interval', options.interval ?? INTERVAL, LEAST_INTERVAL, 86_400),
     signal: options.signal,
     onEvent: options.onEvent ?? (() => {}),

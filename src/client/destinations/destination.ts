@@ -17,6 +17,8 @@ export interface Destination {
   readonly output: string;
   /** Chunks that are there, an earlier run's among them. */
   readonly done: Bitmap;
+  /** Longest chunk, in bytes, that a second lane can fetch as well: it is held in memory meanwhile. */
+  readonly longestHedge: number;
   /** Its bytes, where they can be read again; undefined for a stream. */
   readonly content: Content | undefined;
   /** Bytes have left that cannot be taken back. */

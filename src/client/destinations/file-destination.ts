@@ -15,8 +15,8 @@ import { openPartFile } from '../storage/open-part-file.ts';
 import type { PartFile } from '../storage/part-file.ts';
 import type { Content, Destination, Filler } from './destination.ts';
 import { FileSink } from './file-sink.ts';
+import { PiecePool } from './piece-pool.ts';
 import type { Sink } from './sink.ts';
-import { SlabPool } from './slab-pool.ts';
 import { WriteQueue } from './write-queue.ts';
 
 interface Options {
@@ -41,6 +41,8 @@ export class FileDestination implements Destination, Content {
   readonly #digester: Digester;
   readonly #whole: WholeDigest | undefined;
   readonly #remembered: Remembered;
+  readonly #queue: WriteQueue;
+  readonly #pool: PiecePool;
   /** All chunks before this one are done. */
   #front = 0;
 
@@ -49,6 +51,8 @@ export class FileDestination implements Destination, Content {
     this.#part = part;
     this.#remembered = remembered;
     this.output = part.output;
+    this.#queue = new WriteQueue(part);
+    this.#pool = new PiecePool(options.memory);
     this.#digester = new Digester(part.fd, { path: part.path });
     if (options.manifest !== undefined) this.#digester.warm();
     this.#whole = options.whole ? this.#digester.whole(options.layout.size) : undefined;
@@ -72,6 +76,10 @@ export class FileDestination implements Destination, Content {
 
   get done(): Bitmap {
     return this.#part.done;
+  }
+
+  get longestHedge(): number {
+    return this.#pool.longestWhole;
   }
 
   get content(): Content {
@@ -140,12 +148,12 @@ export class FileDestination implements Destination, Content {
   }
 
   sink(filler: Filler): Sink {
-    const { layout, manifest, memory } = this.#options;
+    const { layout, manifest } = this.#options;
     return new FileSink({
       layout,
       book: this.#part,
-      file: new WriteQueue(this.#part),
-      pool: new SlabPool(memory),
+      file: this.#queue,
+      pool: this.#pool,
       digester: this.#digester,
       manifest,
       fail: (error) => filler.stop(error),

@@ -5,11 +5,15 @@ export interface ChunkWriter {
   buffer(): Uint8Array | undefined;
   /** `length` bytes were put at the front of the buffer given last. */
   received(length: number): void;
-  /** All bytes of the chunk are here. Gives whether they are right; without a digest to hold them against they are. */
+  /**
+   * All bytes of the chunk are here. Gives whether they are right; without a digest to hold them against they are.
+   *
+   * @throws HeadwaterError `HW_DISK`, `HW_DISK_FULL` when they could not be kept
+   */
   finish(): Promise<boolean>;
-  /** Makes the bytes of a hedge the output's, once its rival writes no more. The others' are already. */
+  /** After `finish`: the bytes are right and wanted. Puts those of a hedge in place, once its rival writes no more. Throws as `finish`. */
   commit(): Promise<void>;
-  /** Gives the chunk up; resolves when nothing of it is written any more. */
+  /** Gives the chunk up, whole or not, and its memory back; resolves when nothing of it is written any more. */
   abandon(): Promise<void>;
 }
 

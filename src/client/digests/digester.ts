@@ -5,6 +5,8 @@ import { WholeDigest } from './whole-digest.ts';
 
 /** Hash threads unless told otherwise: one hashes about as fast as a 16 Gbit/s link sends, and each takes 10 MB. */
 const MOST_THREADS = 4;
+/** Bytes that wait for every thread there is before another is started: one of them is a few milliseconds behind. */
+const BEHIND = 8 * 1024 * 1024;
 
 export interface DigesterOptions {
   /** Most threads that hash pieces. Default: one for each core, at most 4. */
@@ -28,9 +30,9 @@ export class Digester {
     this.#most = options.threads ?? Math.min(MOST_THREADS, availableParallelism());
   }
 
-  /** Starts the threads for pieces now, so that the first piece does not wait 30 ms for one. */
+  /** Starts a thread for pieces now, so that the first piece does not wait 30 ms for it. */
   warm(): void {
-    while (this.#threads.length < this.#most) this.#threads.push(new HashThread(this.#path));
+    if (this.#threads.length === 0) this.#threads.push(new HashThread(this.#path));
   }
 
   /**
@@ -58,7 +60,7 @@ export class Digester {
     await Promise.all(threads.map((thread) => thread.close()));
   }
 
-  /** An idle thread, a new one, or the one with the fewest bytes before it. */
+  /** The thread with the fewest bytes before it, or a new one when even that is behind. */
   #leastBusy(): HashThread {
     let best: HashThread | undefined;
     for (const [i, thread] of this.#threads.entries()) {
@@ -66,7 +68,7 @@ export class Digester {
       const usable = thread.hasEnded ? (this.#threads[i] = new HashThread(this.#path)) : thread;
       if (best === undefined || usable.load < best.load) best = usable;
     }
-    if (best !== undefined && (best.load === 0 || this.#threads.length >= this.#most)) return best;
+    if (best !== undefined && (best.load < BEHIND || this.#threads.length >= this.#most)) return best;
     const thread = new HashThread(this.#path);
     this.#threads.push(thread);
     return thread;
