@@ -6,9 +6,6 @@ import type { Introduction, Source } from './sources/source.ts';
 import type { Totals } from './totals.ts';
 import { Transfer, type StateChange } from './transfer.ts';
 
-/** Part of the memory that one hedge may take up. */
-const HEDGE_PART = 0.25;
-
 interface Options {
   readonly settings: Settings;
   readonly layout: ChunkLayout;
@@ -76,7 +73,7 @@ export class Fetching {
         mostConnections: settings.mostConnections,
         fixedConnections: settings.fixedConnections,
         limit: settings.limit,
-        mostHedge: settings.memory * HEDGE_PART,
+        mostHedge: destination.longestHedge,
         wholeFile,
         follow: this.#options.follow,
         onState: (source, change) => this.#changed(transfer, source, change, patience),
