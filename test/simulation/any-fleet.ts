@@ -178,6 +178,8 @@ const wildFrame = fc.record({
 
 /** Least bytes a second of a source. */
 const LEAST_RATE = 20_000;
+/** Most bytes a second of all sources together. */
+const MOST_RATE = 10e9;
 /** Least part of what all sources send together that one can fall to: keeps runs of the slowest one in bounds. */
 const LEAST_PART = 0.005;
 /** More chunks than core makes of any file would only make runs slow. */
@@ -224,7 +226,8 @@ function troubleOf(sketch: TroubleSketch, takes: number): Trouble {
 }
 
 function fleetOf(frame: Frame, sketches: readonly Sketch[]): Fleet {
-  const { takes, chunkSize, ...rest } = frame;
+  const { chunkSize, takes: wanted, ...rest } = frame;
+  const takes = Math.max(wanted, (frame.size / MOST_RATE) * 1000);
   const whole = Math.max((frame.size / takes) * 1000, LEAST_RATE * sketches.length);
   const weights = sketches.reduce((sum, { weight }) => sum + weight, 0);
   return {

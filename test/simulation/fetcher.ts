@@ -107,8 +107,7 @@ export class Fetcher {
     const { book, ledger, scheduler, now } = this.#scene;
     if (lane.stage !== 'body') return;
     const end = book.layout.end(lane.chunk);
-    // The wire is counted in fractions: what is within a thousandth of a byte of the end is there.
-    const whole = lane.wire >= end - 1e-3 ? end : Math.min(Math.floor(lane.wire), end);
+    const whole = lane.hasReached(end) ? end : Math.min(Math.floor(lane.wire), end);
     const bytes = whole - lane.read;
     if (bytes > 0) {
       lane.read = whole;

@@ -21,7 +21,7 @@ const NOTICED: Readonly<Record<Defect, readonly PromiseName[]>> = {
   'ignores-bans': ['asks nobody who is away', 'says what is so'],
   'ignores-retry-after': ['asks nobody who is away'],
   'never-retries': ['always finishes'],
-  'loses-cancelled-chunks': ['always finishes', 'says what is so'],
+  'loses-cancelled-chunks': ['always finishes', 'no source idle', 'says what is so'],
   'forgets-a-chunk': ['always finishes', 'no source idle'],
   'cuts-begun-chunks': ['cuts only what has not begun'],
   'hedges-over-budget': ['waste within the budget'],

@@ -53,6 +53,11 @@ export class Lane {
     return this.stage !== 'cancelled' && this.stage !== 'ended';
   }
 
+  /** Whether the wire has brought everything up to `offset`; it is counted in fractions, so to a nanosecond's flow. */
+  hasReached(offset: number): boolean {
+    return this.wire >= offset - 1e-3 - this.rate * 1e-6;
+  }
+
   /** Whether this lane still has to bring `chunk`. */
   owes(chunk: number): boolean {
     return this.stage !== 'ended' && chunk >= this.chunk && chunk < this.to;

@@ -2,6 +2,7 @@ import type { SchedulerApi } from '../../src/core/scheduler/types.ts';
 import { BrokenPromise } from './broken-promise.ts';
 import { Fetcher } from './fetcher.ts';
 import { calmFrom, type Fleet } from './fleet.ts';
+import type { Lane } from './lane.ts';
 import type { SourceConnections } from './measure.ts';
 import { type MakeScheduler, Scene } from './scene.ts';
 import { shareRates } from './sharing.ts';
@@ -169,10 +170,10 @@ class World {
     const { now, book } = this.#scene;
     const all = now >= this.#nextRead;
     if (all) this.#nextRead = now + this.#readMs;
-    this.#read((lane) => all || lane.wire >= book.layout.end(lane.chunk) - 1e-3);
+    this.#read((lane) => all || lane.hasReached(book.layout.end(lane.chunk)));
   }
 
-  #read(due: (lane: { readonly wire: number; readonly chunk: number }) => boolean): void {
+  #read(due: (lane: Lane) => boolean): void {
     for (const { lanes } of this.#scene.sources.values()) {
       for (const lane of lanes) if (lane.rate > 0 && due(lane)) this.#fetcher.read(lane);
     }
