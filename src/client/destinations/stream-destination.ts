@@ -26,56 +26,44 @@ export class StreamDestination implements Destination {
   readonly content = undefined;
   readonly done: Bitmap;
   readonly longestHedge: number;
-  readonly #options: Options;
-  readonly #memory: ChunkMemory;
-  #sink: StreamSink | undefined;
-
-  /** Strictly, only once a chunk has left. */
-  get begun(): boolean {
-    return this.#sink !== undefined;
-  }
+  readonly #stream: Writable;
+  readonly #sink: StreamSink;
 
   constructor(options: Options) {
-    this.#options = options;
-    const { layout, stream, memory } = options;
+    const { stream, layout, manifest, whole } = options;
+    this.#stream = stream;
     this.done = new Bitmap(layout.count);
     // Of these it is known that they keep nothing of what they have written.
     const reuse = stream instanceof WriteStream || stream instanceof Socket;
-    this.#memory = new ChunkMemory(memory, layout.chunkSize, reuse);
-    this.longestHedge = this.#memory.spare > 0 ? layout.chunkSize : 0;
+    const memory = new ChunkMemory(options.memory, layout.chunkSize, reuse);
+    this.longestHedge = memory.spare > 0 ? layout.chunkSize : 0;
+    this.#sink = new StreamSink({ layout, output: stream, manifest, whole, memory, done: this.done });
+  }
+
+  get begun(): boolean {
+    return this.#sink.begun;
   }
 
   async prepare(): Promise<void> {
-    const { stream } = this.#options;
-    if (stream.writable) return;
+    if (this.#stream.writable) return;
     throw new HeadwaterError('HW_DISK', 'the output was closed before anything was written', {
-      cause: stream.errored ?? undefined,
+      cause: this.#stream.errored ?? undefined,
     });
   }
 
   sink(filler: Filler): Sink {
-    const { stream, layout, manifest, whole } = this.#options;
-    this.#sink?.close();
-    this.#sink = new StreamSink({
-      layout,
-      output: stream,
-      manifest,
-      whole,
-      memory: this.#memory,
-      allow: (limit) => filler.allow(limit),
-      fail: (error) => filler.stop(error),
-    });
+    this.#sink.fill(filler);
     return this.#sink;
   }
 
-  async digest(): Promise<string | undefined> {
-    return this.#sink?.drained();
+  digest(): Promise<string | undefined> {
+    return this.#sink.drained();
   }
 
   /** The stream stays open: it is the caller's. */
   async finish(): Promise<void> {}
 
   async close(): Promise<void> {
-    this.#sink?.close();
+    this.#sink.close();
   }
 }

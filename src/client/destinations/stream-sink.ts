@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto';
 import type { Writable } from 'node:stream';
 
 import type { ChunkLayout } from '../../core/chunks.ts';
+import type { Bitmap } from '../../core/bitmap.ts';
 import { HeadwaterError } from '../../core/errors.ts';
 import type { Manifest } from '../../core/manifest.ts';
 import type { ChunkMemory } from './chunk-memory.ts';
+import type { Filler } from './destination.ts';
 import { type ChunkDesk, HeldWriter } from './held-writer.ts';
 import type { ChunkWriter, Sink } from './sink.ts';
 
@@ -16,9 +18,8 @@ interface Options {
   readonly whole: boolean;
   /** Chunks wait in it for their turn. */
   readonly memory: ChunkMemory;
-  /** Only chunks below `limit` fit into the window. */
-  readonly allow: (limit: number) => void;
-  readonly fail: (error: unknown) => void;
+  /** Kept up to date. */
+  readonly done: Bitmap;
 }
 
 /**
@@ -37,24 +38,48 @@ export class StreamSink implements Sink {
   #taking = 0;
   /** Goes on once the stream takes more. */
   #goOn: (() => void) | undefined;
+  #filler: Filler | undefined;
+  #failure: { readonly error: unknown } | undefined;
   #whenOut: (() => void) | undefined;
 
   constructor(options: Options) {
     this.#options = options;
-    const { layout, manifest, output, memory, allow } = options;
+    const { layout, manifest, output, memory } = options;
     this.#desk = { layout, manifest, memory, ready: new Map() };
     output.on('error', this.#failed).on('close', this.#left).on('drain', this.#drained);
-    allow(memory.window);
+  }
+
+  /** Bytes have left that cannot be taken back. */
+  get begun(): boolean {
+    return this.#emitted > 0;
+  }
+
+  /** Who fills it from now on. */
+  fill(filler: Filler): void {
+    this.#filler = filler;
+    if (this.#failure === undefined) this.#allow();
+    else filler.stop(this.#failure.error);
+  }
+
+  #allow(): void {
+    this.#filler?.allow(this.#emitted + this.#options.memory.window);
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#filler?.stop(error);
+    this.#whenOut?.();
   }
 
   open(chunk: number, hedge: boolean, wake: () => void): ChunkWriter {
     return new HeldWriter(this.#desk, chunk, hedge, wake);
   }
 
-  done(): void {
+  done(chunk: number): void {
+    this.#options.done.add(chunk);
     if (this.#emitting) return;
     this.#emitting = true;
-    this.#emit().catch(this.#options.fail);
+    this.#emit().catch((error: unknown) => this.#fail(error));
   }
 
   /** What has left cannot be taken back. */
@@ -68,20 +93,21 @@ export class StreamSink implements Sink {
     for (const chunk of chunks) {
       const bytes = this.#desk.ready.get(chunk);
       this.#desk.ready.delete(chunk);
+      this.#options.done.delete(chunk);
       if (bytes !== undefined) this.#desk.memory.give(bytes);
     }
   }
 
   async #emit(): Promise<void> {
-    const { whole, allow } = this.#options;
-    const { ready, memory } = this.#desk;
+    const { whole } = this.#options;
+    const { ready } = this.#desk;
     for (;;) {
       const bytes = ready.get(this.#emitted);
       if (bytes === undefined || this.#closed) break;
       ready.delete(this.#emitted++);
       if (whole) this.#hash.update(bytes);
       await this.#write(bytes);
-      allow(this.#emitted + memory.window);
+      this.#allow();
     }
     this.#emitting = false;
     this.#tellIfOut();
@@ -109,10 +135,10 @@ export class StreamSink implements Sink {
     goOn?.();
   };
 
-  readonly #failed = (error: Error): void => this.#options.fail(outputError(error));
+  readonly #failed = (error: Error): void => this.#fail(outputError(error));
 
   readonly #left = (): void => {
-    if (!this.#isOut) this.#options.fail(outputError());
+    if (!this.#isOut) this.#fail(outputError());
   };
 
   get #isOut(): boolean {
@@ -123,12 +149,17 @@ export class StreamSink implements Sink {
     if (this.#isOut) this.#whenOut?.();
   }
 
-  /** Waits until the stream has taken everything; gives the SHA-256 of it in hex, where it was to be computed. */
+  /**
+   * Waits until the stream has taken everything; gives the SHA-256 of it in hex, where it was to be computed.
+   *
+   * @throws HeadwaterError `HW_DISK` when the stream takes no more
+   */
   async drained(): Promise<string | undefined> {
     await new Promise<void>((resolve) => {
       this.#whenOut = resolve;
-      this.#tellIfOut();
+      if (this.#isOut || this.#failure !== undefined) resolve();
     });
+    if (this.#failure !== undefined) throw this.#failure.error;
     return this.#options.whole ? this.#hash.digest('hex') : undefined;
   }
 
