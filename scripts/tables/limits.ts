@@ -1,0 +1,74 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+interface Limit {
+  readonly name: string;
+  readonly value: string;
+  readonly reason: string;
+  readonly file: string;
+}
+
+const ROOMS = [
+  ['core', 'Files, chunks and manifests'],
+  ['core/scheduler', 'The scheduler'],
+  ['transport', 'HTTP'],
+  ['client', 'Downloading'],
+  ['client/sources', 'Sources'],
+  ['client/destinations', 'Output'],
+  ['client/digests', 'Digests'],
+  ['client/storage', 'Part file, journal and lock'],
+  ['file-server', 'Serving'],
+  ['file-server/digests', 'Digests of what is served'],
+  ['cli', 'The command line'],
+] as const;
+
+/** A number in capital letters, with the comment right above it. */
+const NUMBER = /^(?:export )?const ([A-Z][A-Z0-9_]*)(?:: number)? = ([\d_][\d_. */+()]*|[\d_]+ \* MIB|MIB);$/;
+
+/**
+ * Every number of the sources that has a name in capital letters and a reason, a table for each folder, for
+ * docs/limits.md. A number without a comment of its own right below another shares that one's.
+ */
+export function limitTables(root: string): string {
+  return ROOMS.map(([folder, title]) => {
+    const files = globSync(`src/${folder}/*.ts`, { cwd: root }).sort();
+    const rows = files.flatMap((file) => limitsIn(file, readFileSync(join(root, file), 'utf8')));
+    if (rows.length === 0) return '';
+    const lines = rows.map(({ name, value, reason, file }) => {
+      const where = file.slice(`src/${folder}/`.length);
+      return `| \`${name}\` | ${value} | ${reason} | ${where} |`;
+    });
+    return `### ${title}: src/${folder}\n\n| name | value | what it is, and why | file |\n| --- | --- | --- | --- |\n${lines.join('\n')}\n`;
+  })
+    .filter((table) => table !== '')
+    .join('\n');
+}
+
+function limitsIn(file: string, text: string): Limit[] {
+  const found: Limit[] = [];
+  let reason = '';
+  let comment: string[] | undefined;
+  for (const line of text.split('\n')) {
+    if (line.startsWith('/**')) comment = [];
+    if (comment !== undefined) {
+      comment.push(line.replace(/^\/\*\*| *\*\/$|^ \*/g, '').trim());
+      if (!line.endsWith('*/')) continue;
+      reason = comment.filter((each) => each !== '').join(' ');
+      comment = undefined;
+      continue;
+    }
+    const [, name, value] = NUMBER.exec(line) ?? [];
+    if (name === undefined || value === undefined) reason = '';
+    else if (reason !== '')
+      found.push({ name, value: shown(value), reason: reason.replaceAll('|', '\\|'), file });
+  }
+  return found;
+}
+
+/** `524,288 (512 * 1024)`: the number, and how it is written where that says more. */
+function shown(expression: string): string {
+  const plain = expression.replaceAll('_', '').replaceAll('MIB', '1048576');
+  const value = plain.split('*').reduce((product, each) => product * Number(each), 1);
+  const number = value.toLocaleString('en', { maximumFractionDigits: 3 });
+  return expression.includes('*') ? `${number} (${expression})` : number;
+}
