@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
 
-import { cleanEnvironment, killGroup } from './processes.ts';
+import { cleanEnvironment, killTree } from './processes.ts';
 import type { BenchContext } from './scene.ts';
 
 /** Longest a run may take, seconds, unless told otherwise; a program that hangs is counted as failed. */
@@ -38,7 +38,6 @@ export async function measure(
   const child = spawn('/usr/bin/time', ['-q', '-f', '%U %S %M', '-o', accounts, '--', ...argv], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: cleanEnvironment(context.workspace.at('home')),
-    detached: true,
   });
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   let complaint = '';
@@ -48,9 +47,9 @@ export async function measure(
   let late = false;
   const timer = setTimeout(() => {
     late = true;
-    void killGroup(child);
+    void killTree(child);
   }, deadline * 1000);
-  const stop = (): void => void killGroup(child);
+  const stop = (): void => void killTree(child);
   context.signal.addEventListener('abort', stop);
   const meanwhile = later(settings.meanwhile);
   try {

@@ -4,7 +4,7 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { killGroup } from './processes.ts';
+import { killTree } from './processes.ts';
 import type { Workspace } from './workspace.ts';
 
 /** Milliseconds a server may take until it accepts. */
@@ -30,7 +30,7 @@ export class Nginx implements AsyncDisposable {
   readonly address: string;
   readonly ports: readonly number[];
   readonly #child: ChildProcess;
-  readonly #killAtExit = (): void => void killGroup(this.#child);
+  readonly #killAtExit = (): void => void killTree(this.#child);
 
   private constructor(child: ChildProcess, settings: NginxSettings) {
     this.#child = child;
@@ -49,7 +49,7 @@ export class Nginx implements AsyncDisposable {
     // The first process dies with this one, so that a benchmark that is killed leaves no server behind.
     const nginx = ['setpriv', '--pdeathsig', 'KILL', 'nginx', '-e', log, '-p', folder, '-c', configuration];
     const [program = '', ...rest] = [...(settings.within ?? []), ...nginx];
-    const child = spawn(program, rest, { stdio: 'ignore', detached: true });
+    const child = spawn(program, rest, { stdio: 'ignore' });
     const server = new Nginx(child, settings);
     try {
       for (const port of settings.ports) await accepting(settings.address, port, child);
@@ -74,7 +74,7 @@ export class Nginx implements AsyncDisposable {
   /** Ends all its processes at once; the kernel closes their connections. */
   async kill(): Promise<void> {
     process.off('exit', this.#killAtExit);
-    await killGroup(this.#child);
+    await killTree(this.#child);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

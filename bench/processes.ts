@@ -50,44 +50,55 @@ async function text(stream: NodeJS.ReadableStream): Promise<string> {
   return all;
 }
 
-/** Kills a process that leads its own group, and the group with it; waits until it is gone. */
-export async function killGroup(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+/**
+ * Kills a process and every process below it at once; resolves when it is gone. (Processes are not put into sessions of
+ * their own to be killed together: the kernel may share the cores out among sessions, which would be a benchmark of that.)
+ */
+export async function killTree(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');
-  try {
-    process.kill(-child.pid, signal);
-  } catch {
-    child.kill(signal);
+  for (const { pid } of treeOf(child.pid)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended by itself.
+    }
   }
   await gone;
 }
 
 /** User and system seconds so far of a process, its threads, and every process below it that still runs. */
 export function treeCpuSeconds(root: number): number {
-  const parents = new Map<number, number>();
-  const ticks = new Map<number, number>();
-  for (const name of readdirSync('/proc')) {
-    const pid = Number(name);
-    const stat = Number.isInteger(pid) ? readStat(pid) : undefined;
-    if (stat === undefined) continue;
-    parents.set(pid, stat.parent);
-    ticks.set(pid, stat.ticks);
-  }
-  let sum = 0;
-  for (const [pid, own] of ticks) {
-    let ancestor: number | undefined = pid;
-    while (ancestor !== undefined && ancestor !== root) ancestor = parents.get(ancestor);
-    if (ancestor === root) sum += own;
-  }
-  return sum / TICKS;
+  return treeOf(root).reduce((sum, each) => sum + each.ticks, 0) / TICKS;
 }
 
-function readStat(pid: number): { readonly parent: number; readonly ticks: number } | undefined {
+interface ProcessFacts {
+  readonly pid: number;
+  readonly parent: number;
+  /** User and system time in clock ticks. */
+  readonly ticks: number;
+}
+
+/** A process and all below it, as /proc shows them now. */
+function treeOf(root: number): ProcessFacts[] {
+  const all = new Map<number, ProcessFacts>();
+  for (const name of readdirSync('/proc')) {
+    const facts = /^\d+$/.test(name) ? readFacts(Number(name)) : undefined;
+    if (facts !== undefined) all.set(facts.pid, facts);
+  }
+  return [...all.values()].filter(({ pid }) => {
+    let ancestor: number | undefined = pid;
+    while (ancestor !== undefined && ancestor !== root) ancestor = all.get(ancestor)?.parent;
+    return ancestor === root;
+  });
+}
+
+function readFacts(pid: number): ProcessFacts | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The name in parentheses may hold spaces; the fields count from behind it: state, ppid, …, utime, stime.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) };
+    return { pid, parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) };
   } catch {
     return undefined;
   }

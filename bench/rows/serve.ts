@@ -6,7 +6,7 @@ import { timesAsFast, timesTheCpu } from '../bars.ts';
 import { headwater } from '../commands.ts';
 import { randomContent, type Content } from '../content.ts';
 import { Nginx, freePorts } from '../nginx.ts';
-import { cleanEnvironment, killGroup, run, treeCpuSeconds } from '../processes.ts';
+import { cleanEnvironment, killTree, run, treeCpuSeconds } from '../processes.ts';
 import { GIB, type Sample } from '../results.ts';
 import type { Bar, BenchContext, Contestant, OpenScene, Scene } from '../scene.ts';
 
@@ -84,9 +84,8 @@ async function startOurs(
   const child = spawn(program, rest, {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: cleanEnvironment(workspace.at('home')),
-    detached: true,
   });
-  resources.defer(() => killGroup(child));
+  resources.defer(() => killTree(child));
   const url = await Promise.race([urlSaid(child), endedEarly(child)]);
   return { url: new URL(content.name, url).href, pid: child.pid ?? -1 };
 }
