@@ -94,7 +94,14 @@ function urls(words: readonly string[], port: readonly number[] | undefined): re
       `SOURCE takes a URL such as http://host/file (or a name, with --address); not "${hideUserinfo(word)}"`,
     );
   }
-  return words;
+  return [...new Set(words.map(withoutFragment))];
+}
+
+/** As the library reads it: what follows `#` never leaves the machine, and a source said twice is one. */
+function withoutFragment(text: string): string {
+  const url = new URL(text);
+  url.hash = '';
+  return url.href;
 }
 
 function named(

@@ -14,12 +14,14 @@ import {
   hosts,
   interval,
   ports,
-  rate,
+  rateFrom,
   sha256,
   wholeNumber,
 } from './option-kinds.ts';
 import { type Download, runGet } from './run-get.ts';
 
+/** Fewest bytes a second that a download can be limited to. */
+const LEAST_LIMIT = 1024;
 /** Most connections to one source that can be asked for. */
 const MOST_CONNECTIONS = 64;
 
@@ -84,7 +86,9 @@ export function getCommand(load: () => Promise<Download> = loadDownload): Comman
         wholeNumber(1, MOST_CONNECTIONS),
       ),
     )
-    .addOption(option('--limit <RATE>', 'most bytes a second over all sources, such as 20M', rate))
+    .addOption(
+      option('--limit <RATE>', 'most bytes a second over all sources, such as 20M', rateFrom(LEAST_LIMIT)),
+    )
     .addOption(
       option(
         '--timeout <DURATION>',

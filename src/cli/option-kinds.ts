@@ -32,15 +32,19 @@ export const interval: Kind<number> = {
 };
 
 /** Bytes a second. K, M, G and T are powers of 1024; B, iB and /s may follow. */
-export const rate: Kind<number> = {
-  takes: 'bytes a second such as 500K, 20M or 1.5G',
-  read(text) {
-    const match = /^(\d{1,15}(?:\.\d{1,9})?)([KMGT]?)(?:i?B)?(?:\/s)?$/i.exec(text);
-    if (match === null) return undefined;
-    const value = bytes.parse(`${match[1]}${match[2]}B`);
-    return value === null ? undefined : within(Math.floor(value), 1, Number.MAX_SAFE_INTEGER);
-  },
-};
+export function rateFrom(least: number): Kind<number> {
+  return {
+    takes: `bytes a second${least > 1 ? `, ${least} or more,` : ''} such as 500K, 20M or 1.5G`,
+    read(text) {
+      const match = /^(\d{1,15}(?:\.\d{1,9})?)([KMGT]?)(?:i?B)?(?:\/s)?$/i.exec(text);
+      if (match === null) return undefined;
+      const value = bytes.parse(`${match[1]}${match[2]}B`);
+      return value === null ? undefined : within(Math.floor(value), least, Number.MAX_SAFE_INTEGER);
+    },
+  };
+}
+
+export const rate: Kind<number> = rateFrom(1);
 
 /** Seconds; `Infinity` for "never". A bare number is seconds. */
 export const duration: Kind<number> = {

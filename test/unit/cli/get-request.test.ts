@@ -75,6 +75,11 @@ test('a name with hosts and ports becomes URLs', () => {
   ]);
 });
 
+test('a source said twice is one, whatever follows the #', () => {
+  const { sources } = readGetRequest(['http://a/f', 'http://A/f#x', 'http://b/f'], PLAIN);
+  assert.deepEqual(sources, ['http://a/f', 'http://b/f']);
+});
+
 const WRONG: readonly [string, readonly string[], object, RegExp][] = [
   ['no source', [], {}, /^SOURCE is missing/],
   ['no name', [], { address: ['a'] }, /^NAME is missing/],
