@@ -41,7 +41,7 @@ describe('the scheduler keeps its promises', () => {
     holdTo(anyCalmFleet, 400, (fleet) => {
       const run = runPromised(fleet, make);
       comparison.add(fleet, run);
-      checkNotSlower(fleet, run, { factor: 1.05, ms: 1000 });
+      checkNotSlower(fleet, run, { factor: 1.05, ms: 1000, chunks: 4 });
     });
     comparison.say(t);
   });
@@ -57,7 +57,7 @@ describe('the scheduler keeps its promises', () => {
     holdTo(anyFleetWithCalmSource, 800, (fleet) => {
       const run = runPromised(fleet, make);
       comparison.add(fleet, run);
-      checkNotSlower(fleet, run, { factor: 1.05, ms: 5000 });
+      checkNotSlower(fleet, run, { factor: 1.05, ms: 5000, chunks: 4 });
     });
     comparison.say(t);
   });

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { anyCalmFleet, anyFleetWithCalmSource, anyHopelessFleet, anyTroubledFleet } from './any-fleet.ts';
+import { MIB } from '../../src/core/chunks.ts';
 import { BrokenPromise, type PromiseName } from './broken-promise.ts';
 import { calmFleet, type Fleet, steadySource } from './fleet.ts';
 import { holdTo, someFleets } from './hold-to.ts';
 import { type Defect, NaiveScheduler } from './naive-scheduler.ts';
 import { checkNearIdeal, checkNotSlower, runPromised } from './promises.ts';
 
-const MIB = 1024 * 1024;
+const slack = { factor: 1.05, ms: 100, chunks: 0 };
 
 /** What must be noticed of each defect. */
 const NOTICED: Readonly<Record<Defect, readonly PromiseName[]>> = {
@@ -77,16 +78,16 @@ describe('the simulation', () => {
     const fleet = calmFleet(64 * MIB, [steadySource(MIB / 4), steadySource(64 * MIB)]);
     const run = runPromised(fleet, (options) => new NaiveScheduler(options));
     const late = { ...run, endAt: 2000 };
-    checkNotSlower(fleet, run, { factor: 1.05, ms: 100 });
-    assert.throws(() => checkNotSlower(fleet, late, { factor: 1.05, ms: 100 }), /not slower than one/);
+    checkNotSlower(fleet, run, slack);
+    assert.throws(() => checkNotSlower(fleet, late, slack), /not slower than one/);
   });
 
   it('notices a download that is far from the ideal', () => {
     const fleet = calmFleet(64 * MIB, [steadySource(32 * MIB), steadySource(32 * MIB)]);
     const run = runPromised(fleet, (options) => new NaiveScheduler(options));
-    checkNearIdeal(run, { factor: 1.05, ms: 50 });
+    checkNearIdeal(fleet, run, slack);
     const late = { ...run, endAt: 2000 };
-    assert.throws(() => checkNearIdeal(late, { factor: 1.05, ms: 50 }), /near the ideal/);
+    assert.throws(() => checkNearIdeal(fleet, late, slack), /near the ideal/);
   });
 
   it('knows the ideal of a fleet whose sources come and go', () => {

@@ -64,10 +64,14 @@ function longestAway(fleet: Fleet): number {
   return Math.max(MOST_BACKOFF_MS, ...asked);
 }
 
-/** What the start, the last chunk and the finding of enough connections may cost. */
+/** What may come on top of a bound. */
 export interface Slack {
+  /** Of everything: requests, rates that are not known at once. */
   readonly factor: number;
+  /** Start, and finding out that a source is away. */
   readonly ms: number;
+  /** Chunks' worth of the bound: nobody knows at the start who will be slow with the chunk he is given. */
+  readonly chunks: number;
 }
 
 /** Runs a fleet and holds it to the promises that hold for every fleet. */
@@ -100,20 +104,27 @@ export function runPromised(fleet: Fleet, make: MakeScheduler, options: RunOptio
   return run;
 }
 
-/** Never slower than the best source alone, with one connection, that stays calm and holds everything. */
-export function checkNotSlower(fleet: Fleet, run: Run, { factor, ms }: Slack): void {
-  if (run.endAt === undefined || run.reopened || fleet.window !== undefined) return;
+/**
+ * Never slower than the best source alone, with one connection, that stays calm and holds everything. Says nothing
+ * of fleets whose client itself is in the way: output in order, too little memory, no leave to hedge; nor of
+ * downloads that had to be done again for a liar.
+ */
+export function checkNotSlower(fleet: Fleet, run: Run, { factor, ms, chunks }: Slack): void {
+  if (run.endAt === undefined || run.reopened) return;
+  if (fleet.window !== undefined || fleet.memory !== undefined || fleet.wasteBudget !== undefined) return;
+  const { count } = layoutOf(fleet);
   // With fewer chunks than sources, most are never measured: which of them is the best is luck.
-  if (layoutOf(fleet).count < 2 * fleet.sources.length) return;
-  const bound = run.alone.withOne * factor + ms;
+  if (count < 2 * fleet.sources.length) return;
+  const bound = run.alone.withOne * factor + ms + (run.alone.withOne / count) * chunks;
   if (run.endAt <= bound) return;
   const what = `it is done; one source alone would have been after ${run.alone.withOne.toFixed(0)} ms`;
   throw new BrokenPromise('not slower than one', run.endAt, what);
 }
 
 /** As fast as all of them together could have been, within a factor, a constant and the last chunks. */
-export function checkNearIdeal(run: Run, { factor, ms }: Slack): void {
-  if (run.endAt === undefined || run.endAt <= run.idealAt * factor + ms) return;
+export function checkNearIdeal(fleet: Fleet, run: Run, { factor, ms, chunks }: Slack): void {
+  const chunkMs = run.idealAt / Math.max(1, layoutOf(fleet).count);
+  if (run.endAt === undefined || run.endAt <= run.idealAt * factor + ms + chunkMs * chunks) return;
   const what = `it is done; ${run.idealAt.toFixed(0)} ms would have been ideal`;
   throw new BrokenPromise('near the ideal', run.endAt, what);
 }
