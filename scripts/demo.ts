@@ -15,6 +15,7 @@ import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 
 import { size } from '../src/cli/print/amounts.ts';
+import { shellQuoted } from '../src/cli/resume-command.ts';
 
 /** What each server may send, as parts of the whole. */
 const RATES = [1, 2, 3, 4];
@@ -66,8 +67,9 @@ async function demo(): Promise<number> {
   console.log(`Server ${VICTIM} will be killed (SIGKILL) when a third of the file has been sent.\n`);
 
   const copy = join(folder, 'copy');
-  const args = ['get', ...servers.map(({ url }) => url), '-o', copy];
-  console.log(`$ headwater ${args.join(' ')}`);
+  const ports = servers.map(({ url }) => new URL(url).port).join(',');
+  const args = ['get', basename(file), '-a', '127.0.0.1', '-p', ports, '-o', copy];
+  console.log(`$ headwater ${args.map(shellQuoted).join(' ')}`);
   const began = performance.now();
   const killed = killOneOf(servers, began);
   const status = await end(start(args, 'inherit'));
