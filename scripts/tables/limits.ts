@@ -27,7 +27,8 @@ const NUMBER = /^(?:export )?const ([A-Z][A-Z0-9_]*)(?:: number)? = ([\d_][\d_. 
 
 /**
  * Every number of the sources that has a name in capital letters and a reason, a table for each folder, for
- * docs/limits.md. A number without a comment of its own right below another shares that one's.
+ * docs/limits.md. Of two limits of one thing, such as FIRST_REST and MOST_REST, the second shares the first one's
+ * comment.
  */
 export function limitTables(root: string): string {
   return ROOMS.map(([folder, title]) => {
@@ -46,21 +47,29 @@ export function limitTables(root: string): string {
 
 function limitsIn(file: string, text: string): Limit[] {
   const found: Limit[] = [];
-  let reason = '';
-  let comment: string[] | undefined;
+  let comment: string[] = [];
+  let open = false;
+  let last: { reason: string; subject: string | undefined } | undefined;
   for (const line of text.split('\n')) {
-    if (line.startsWith('/**')) comment = [];
-    if (comment !== undefined) {
+    if (line.startsWith('/**')) {
+      comment = [];
+      open = true;
+    }
+    if (open) {
       comment.push(line.replace(/^\/\*\*| *\*\/$|^ \*/g, '').trim());
-      if (!line.endsWith('*/')) continue;
-      reason = comment.filter((each) => each !== '').join(' ');
-      comment = undefined;
+      open = !line.endsWith('*/');
+      if (!open) last = { reason: comment.filter((each) => each !== '').join(' '), subject: undefined };
       continue;
     }
     const [, name, value] = NUMBER.exec(line) ?? [];
-    if (name === undefined || value === undefined) reason = '';
-    else if (reason !== '')
-      found.push({ name, value: shown(value), reason: reason.replaceAll('|', '\\|'), file });
+    const about = name?.replace(/^(FIRST|LEAST|MOST)_/, '');
+    const own = last?.subject === undefined || last.subject === about;
+    if (last === undefined || name === undefined || value === undefined || !own) {
+      last = undefined;
+      continue;
+    }
+    last = { reason: last.reason, subject: about };
+    found.push({ name, value: shown(value), reason: last.reason.replaceAll('|', '\\|'), file });
   }
   return found;
 }
