@@ -8,8 +8,6 @@ import type { SourceState } from './types.ts';
 export interface Member {
   readonly source: Source;
   state: SourceState;
-  /** When it came into this state, milliseconds. */
-  since: number;
   introduction: Introduction | undefined;
   ban: { readonly fault: FaultKind; readonly code: ErrorCode; readonly message: string } | undefined;
 }
@@ -25,7 +23,6 @@ export class Members {
     this.all = sources.map((source) => ({
       source,
       state: 'probing',
-      since: performance.now(),
       introduction: undefined,
       ban: undefined,
     }));

@@ -83,7 +83,7 @@ export class Progress {
       bytes,
       size,
       rate,
-      ...(rate > 1 ? { secondsLeft: (size - bytes) / rate } : {}),
+      ...(rate > 1 && size > bytes ? { secondsLeft: (size - bytes) / rate } : {}),
       sources: this.#members.map((member) => sourceProgress(member, views, received, all)),
     });
   }

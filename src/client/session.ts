@@ -13,6 +13,7 @@ import { offeredManifest } from './offered-manifest.ts';
 import type { Settings } from './options.ts';
 import { Progress } from './progress.ts';
 import { RollCall } from './roll-call.ts';
+import { SizelessAttempt } from './sizeless-attempt.ts';
 import { SourceError } from './sources/fault.ts';
 import { Source, type Introduction } from './sources/source.ts';
 import type { Tally } from './tally.ts';
@@ -113,7 +114,7 @@ export class Session {
       const group = await this.#choose();
       this.#chosen = group;
       try {
-        return await this.#try(group);
+        return group === undefined ? await this.#trySizeless() : await this.#try(group);
       } catch (error) {
         await this.#goOn(error, failures);
       } finally {
@@ -122,8 +123,8 @@ export class Session {
     }
   }
 
-  /** Waits for answers until there is a group to download from. */
-  async #choose(): Promise<Group> {
+  /** Waits for answers until there is a group to download from; undefined: none but a source that tells no size. */
+  async #choose(): Promise<Group | undefined> {
     const since = performance.now();
     for (;;) {
       if (this.#fatal !== undefined) throw this.#fatal;
@@ -139,7 +140,10 @@ export class Session {
         }
         if (heardAll) throw this.#members.disagreement(groups);
       }
-      if (first === undefined && heardAll && !hopeful) throw this.#members.nobodyLeft();
+      if (first === undefined && heardAll) {
+        if (this.#members.sizeless !== undefined) return undefined;
+        if (!hopeful) throw this.#members.nobodyLeft();
+      }
       await this.#news(first === undefined || heardAll ? undefined : GRACE);
     }
   }
@@ -196,6 +200,30 @@ export class Session {
       const wrong = error instanceof HeadwaterError && error.code === 'HW_VERIFICATION';
       this.#left = { size: group.size, sha256, tally: attempt.tally, wrong };
       throw error;
+    }
+  }
+
+  async #trySizeless(): Promise<AttemptResult> {
+    const member = this.#members.sizeless;
+    if (member === undefined) throw new Regroup();
+    const { sha256 = member.introduction?.sha256 } = this.#settings;
+    try {
+      return await new SizelessAttempt({
+        settings: this.#settings,
+        member,
+        sha256,
+        totals: this.#totals,
+        progress: this.#progress,
+        onState: (change) => this.#hear(member.source, change),
+        signal: this.#stop.signal,
+      }).run();
+    } catch (error) {
+      if (!(error instanceof HeadwaterError)) throw error;
+      const wrong = error.code === 'HW_VERIFICATION' && typeof this.#settings.output !== 'object';
+      if (wrong) this.#ban(member, 'bad-bytes', error.message);
+      else if (error instanceof SourceError) this.#ban(member, error.fault.kind, error.message);
+      else throw error;
+      throw new Regroup(error);
     }
   }
 
@@ -334,7 +362,6 @@ export class Session {
   #change(member: Member, state: SourceState, code?: ErrorCode, message?: string, retryIn?: number): void {
     if (member.ban !== undefined && state !== 'banned') return;
     if (member.state === state && state === 'running') return;
-    if (member.state !== state) member.since = performance.now();
     member.state = state;
     this.#progress.source(member, code, message, retryIn);
   }

@@ -15,6 +15,13 @@ export class Totals {
     this.#current = transfer;
   }
 
+  /** What a source has done so far, where no transfer counts it. */
+  note(view: SourceView, now: number): void {
+    this.#past.set(view.source, view);
+    this.#pastReceived.set(view.source, view.bytes);
+    this.#lastBytesAt = now;
+  }
+
   /** Wrong chunks of a source that were found out after they had been taken. */
   accuse(source: number, chunks: number): void {
     this.#accused.set(source, (this.#accused.get(source) ?? 0) + chunks);

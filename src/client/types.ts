@@ -73,6 +73,7 @@ export interface StartEvent {
   readonly event: 'start';
   /** The output's path, or "-" for a stream. */
   readonly output: string;
+  /** Bytes; 0 where the only source does not say. */
   readonly size: number;
   readonly chunkSize: number;
   readonly chunks: number;
@@ -101,6 +102,7 @@ export interface ProgressEvent {
   readonly seconds: number;
   /** Bytes of the file that are there, those of an earlier run among them. */
   readonly bytes: number;
+  /** The same as `bytes` where the only source does not say how long the file is. */
   readonly size: number;
   /** Bytes a second over the last seconds. */
   readonly rate: number;

@@ -7,7 +7,7 @@ import type { Totals } from './totals.ts';
 
 /** Milliseconds between two looks. */
 const LOOK = 200;
-/** Milliseconds that all sources in use are away before one of the other kind is used; doubles with each change. */
+/** Milliseconds of silence, all sources in use away, before one of the other kind is used; doubles with each change. */
 const PATIENCE = 5_000;
 
 interface Options {
@@ -62,7 +62,8 @@ export class Vigil {
     if (quiet > most) return this.#giveUp(most);
     const left = members.all.filter(({ state }) => state !== 'banned');
     progress.allAway(left.length > 0 && left.every(({ state }) => state === 'waiting'), most);
-    if (current?.asking === true && !current.begun) this.#turnToOthers(current, now);
+    if (current?.asking === true && !current.begun && quiet * 1000 > this.#patience)
+      this.#turnToOthers(current);
   }
 
   #giveUp(most: number): void {
@@ -77,12 +78,10 @@ export class Vigil {
     );
   }
 
-  #turnToOthers(attempt: Attempt, now: number): void {
+  #turnToOthers(attempt: Attempt): void {
     const { members, change } = this.#options;
     const inUse = [...attempt.members].map((source) => members.of(source));
-    const away = inUse.every(
-      ({ state, since, ban }) => ban !== undefined || (state === 'waiting' && now - since > this.#patience),
-    );
+    const away = inUse.every(({ state }) => state === 'banned' || state === 'waiting');
     const others = members.candidates.some(
       ({ introduction }) => introduction.ranges === attempt.wholeFile && introduction.size === attempt.size,
     );

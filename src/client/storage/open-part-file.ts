@@ -195,7 +195,8 @@ async function openAtSize(path: string, create: boolean, size: number): Promise<
   }
 }
 
-async function lockOutput(output: string): Promise<FileLock> {
+/** @throws HeadwaterError `HW_OUTPUT_BUSY` */
+export async function lockOutput(output: string): Promise<FileLock> {
   const path = `${output}.hw-lock`;
   const lock = await acquireLock(path);
   if (!('heldBy' in lock)) return lock;
