@@ -24,14 +24,28 @@ interface Known {
 }
 
 interface Work {
-  /** When all is there at known rates, milliseconds from now. */
-  readonly endIn: number;
-  /** Bytes a millisecond of all who have something to do. */
-  readonly rates: number;
-  /** The lane that ends last, its own rate, and when the one before it ends. */
-  readonly last: Lane | undefined;
-  readonly lastRate: number;
+  /** The lane that ends last, its own rate, and when it and the one before it end, milliseconds from now. */
+  readonly last: LaneEnd | undefined;
   readonly beforeLastIn: number;
+  /** Everyone who has something to do: when he is free, and his rate. */
+  readonly hands: readonly Hand[];
+  /** Bytes of all missing chunks that may be asked for. */
+  readonly missing: number;
+  /** When everything is there if who has something to do now does the rest too. */
+  readonly endIn: number;
+}
+
+interface Hand {
+  freeIn: number;
+  /** Bytes a millisecond. */
+  readonly rate: number;
+  readonly startMs: number;
+}
+
+interface LaneEnd {
+  readonly lane: Lane;
+  readonly rate: number;
+  readonly endIn: number;
 }
 
 /**
@@ -95,67 +109,96 @@ export class IdleWatch {
     return this.#ofMissing(known, work, mayTake) ?? this.#ofLast(known, work, mayTake);
   }
 
-  /** As many missing chunks as it can bring before the others are done with the rest. */
+  /** The first missing chunk that it can take, when the rest would be done clearly sooner with its help. */
   #ofMissing({ rate, startMs }: Known, work: Work, mayTake: (chunk: number) => boolean): number | undefined {
-    if (this.#book.missing === 0) return undefined;
+    if (work.missing === 0) return undefined;
     let first: number | undefined;
-    let bytes = 0;
+    let mine = 0;
     for (let chunk = 0; chunk < this.#book.limit; chunk++) {
       if (!this.#book.isMissing(chunk) || !mayTake(chunk)) continue;
       first ??= chunk;
-      if (rate === undefined || work.endIn === Infinity) return first;
-      bytes += this.#book.layout.bytes(chunk);
-      const sooner = work.endIn - bytes / work.rates;
-      if (startMs + bytes / rate > sooner) return undefined;
-      if (sooner <= clearlyBefore(work.endIn)) return first;
+      mine += this.#book.layout.bytes(chunk);
     }
-    return undefined;
+    if (first === undefined || rate === undefined || work.endIn === Infinity) return first;
+    const hands = [...work.hands, { freeIn: 0, rate, startMs, most: mine }];
+    return this.#doneIn(hands, work) <= clearlyBefore(work.endIn) ? first : undefined;
   }
 
   #ofLast({ rate, startMs }: Known, work: Work, mayTake: (chunk: number) => boolean): number | undefined {
-    const { endIn, last, lastRate, beforeLastIn } = work;
-    if (last === undefined || rate === undefined) return undefined;
+    const { endIn, last, beforeLastIn } = work;
+    if (last === undefined || rate === undefined || work.missing > 0) return undefined;
     const { layout } = this.#book;
-    const chunk = last.to - 1;
-    const begun = chunk === last.chunk && last.read > layout.start(chunk);
+    const chunk = last.lane.to - 1;
+    const begun = chunk === last.lane.chunk && last.lane.read > layout.start(chunk);
     // A lane is left with at least one chunk.
-    if (chunk <= last.from || begun || !mayTake(chunk)) return undefined;
-    const without = lastRate > 0 ? endIn - layout.bytes(chunk) / lastRate : 0;
+    if (chunk <= last.lane.from || begun || !mayTake(chunk)) return undefined;
+    const without = last.rate > 0 ? endIn - layout.bytes(chunk) / last.rate : 0;
     const end = Math.max(startMs + layout.bytes(chunk) / rate, without, beforeLastIn);
     return end <= clearlyBefore(endIn) ? chunk : undefined;
   }
 
   #work(): Work {
     const { layout } = this.#book;
-    let left = 0;
-    let rates = 0;
-    let latest = 0;
-    let beforeLastIn = 0;
-    let last: Lane | undefined;
-    let lastRate = 0;
-    for (const [source, known] of this.#known) {
-      if (known.rate === undefined || source.lanes.size === 0) continue;
-      rates += known.rate;
-      const each = known.rate / source.lanes.size;
+    const ends: LaneEnd[] = [];
+    const hands: Hand[] = [];
+    for (const [source, { rate, startMs }] of this.#known) {
+      if (rate === undefined || source.lanes.size === 0) continue;
+      const each = rate / source.lanes.size;
+      let freeIn = 0;
       for (const lane of source.lanes) {
         if (!lane.alive || lane.to <= lane.chunk) continue;
         const bytes = layout.start(lane.to) - lane.read;
-        left += bytes;
         const endIn = each > 0 ? bytes / each : Infinity;
-        if (endIn > latest) {
-          beforeLastIn = latest;
-          latest = endIn;
-          last = lane;
-          lastRate = each;
-        } else {
-          beforeLastIn = Math.max(beforeLastIn, endIn);
-        }
+        ends.push({ lane, rate: each, endIn });
+        freeIn = Math.max(freeIn, endIn);
+      }
+      if (freeIn < Infinity) hands.push({ freeIn, rate, startMs });
+    }
+    let missing = 0;
+    if (this.#book.missing > 0) {
+      for (let chunk = 0; chunk < this.#book.limit; chunk++) {
+        if (this.#book.isMissing(chunk)) missing += layout.bytes(chunk);
       }
     }
-    left += this.#book.missing * layout.bytes(0);
-    const together = rates > 0 ? left / rates : left > 0 ? Infinity : 0;
-    return { endIn: Math.max(latest, together), rates, last, lastRate, beforeLastIn };
+    const [last, beforeLast] = firstOfRacers(ends).sort((a, b) => b.endIn - a.endIn);
+    const beforeLastIn = beforeLast?.endIn ?? 0;
+    const work = { last, beforeLastIn, hands, missing, endIn: last?.endIn ?? 0 };
+    return { ...work, endIn: this.#doneIn(hands, work) };
   }
+
+  /** When all is there if each missing chunk goes to whom brings it first. */
+  #doneIn(hands: readonly (Hand & { readonly most?: number })[], { missing, endIn }: Work): number {
+    if (missing === 0) return endIn;
+    const chunk = this.#book.layout.bytes(0);
+    const free = hands.map((hand) => ({ ...hand, left: hand.most ?? Infinity }));
+    let done = endIn;
+    for (let bytes = missing; bytes > 0; bytes -= chunk) {
+      let best: (typeof free)[number] | undefined;
+      let bestIn = Infinity;
+      for (const hand of free) {
+        const thereIn = hand.freeIn + hand.startMs + Math.min(chunk, bytes) / hand.rate;
+        if (thereIn >= bestIn || hand.left <= 0) continue;
+        best = hand;
+        bestIn = thereIn;
+      }
+      if (best === undefined) return Infinity;
+      best.freeIn = bestIn - best.startMs;
+      best.left -= chunk;
+      done = Math.max(done, bestIn);
+    }
+    return done;
+  }
+}
+
+/** Of lanes that race for the same last chunk, the one that is there first. */
+function firstOfRacers(ends: readonly LaneEnd[]): LaneEnd[] {
+  const first = new Map<number, LaneEnd>();
+  for (const end of ends) {
+    const chunk = end.lane.to - 1;
+    const rival = first.get(chunk);
+    if (rival === undefined || end.endIn < rival.endIn) first.set(chunk, end);
+  }
+  return [...first.values()];
 }
 
 function clearlyBefore(endIn: number): number {
