@@ -15,6 +15,7 @@ export class ChunkBook {
   /** Only chunks below it may be asked for. */
   limit: number;
   doneCount = 0;
+  #front = 0;
   /** Chunks that nobody owes, nobody has landed and that are not done. */
   missing: number;
 
@@ -54,7 +55,6 @@ export class ChunkBook {
     this.#front = chunk;
     return chunk;
   }
-  #front = 0;
 
   /** Some chunk has landed and is not judged. */
   get awaitsVerdict(): boolean {

@@ -6,7 +6,8 @@ import { MIB } from '../../src/core/chunks.ts';
 import { BrokenPromise, type PromiseName } from './broken-promise.ts';
 import { calmFleet, type Fleet, steadySource } from './fleet.ts';
 import { holdTo, someFleets } from './hold-to.ts';
-import { type Defect, NaiveScheduler } from './naive-scheduler.ts';
+import { NaiveScheduler } from './naive-scheduler.ts';
+import type { Defect } from './naive-state.ts';
 import { checkNearIdeal, checkNotSlower, runPromised } from './promises.ts';
 
 const slack = { factor: 1.05, ms: 100, chunks: 0 };

@@ -7,30 +7,7 @@ import type {
   SchedulerOptions,
   SourceView,
 } from '../../src/core/scheduler/types.ts';
-
-/** Ways in which the naive scheduler can be told to break its promises. */
-export type Defect =
-  | 'fetches-owed-chunks'
-  | 'uses-busy-slots'
-  | 'reuses-lanes'
-  | 'ignores-holdings'
-  | 'ignores-limit'
-  | 'ignores-bans'
-  | 'ignores-retry-after'
-  | 'never-retries'
-  | 'loses-cancelled-chunks'
-  | 'cuts-begun-chunks'
-  | 'hedges-over-budget'
-  | 'hedges-nothing-owed'
-  | 'forgets-waste'
-  | 'is-impatient'
-  | 'ignores-holds'
-  | 'spins'
-  | 'never-steals'
-  | 'uses-one-source'
-  | 'keeps-losers'
-  | 'asks-barred-sources'
-  | 'forgets-a-chunk';
+import type { Defect, NaiveLane, NaiveSource } from './naive-state.ts';
 
 const SPAN_MS = 500;
 const SILENCE_MS = 2000;
@@ -48,38 +25,6 @@ const FOREVER: readonly FaultKind[] = [
   'bad-bytes',
   'protocol',
 ];
-
-interface NaiveLane {
-  readonly id: number;
-  readonly source: NaiveSource;
-  readonly hedge: boolean;
-  /** Chunk being fetched, and bytes of it that are here. */
-  at: number;
-  bytes: number;
-  to: number;
-  readonly from: number;
-  heard: number;
-  held: boolean;
-  heldAt: number;
-  cancelled: 'silent' | 'lost' | 'source-gone' | undefined;
-}
-
-interface NaiveSource {
-  readonly id: number;
-  has: Bitmap | undefined;
-  state: 'running' | 'waiting' | 'banned';
-  retryAt: number;
-  failures: number;
-  retryMs: number;
-  badChunks: number;
-  lane: NaiveLane | undefined;
-  rate: number;
-  since: number;
-  bytes: number;
-  totalBytes: number;
-  busySince: number;
-  busyMs: number;
-}
 
 /**
  * A scheduler for trying out the harness: one connection to a source, spans of half a second, steals the far half,
