@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 
 import { HeadwaterError } from '../core/errors.ts';
-import { isSha256, layoutOf, type Manifest } from '../core/manifest.ts';
+import { isSha256, parseManifest, type Manifest } from '../core/manifest.ts';
 import { MOST_CONNECTIONS } from '../core/scheduler/scheduler.ts';
 import type { DownloadEvent, DownloadOptions } from './types.ts';
 
@@ -74,7 +74,8 @@ const KNOWN: Readonly<Record<keyof DownloadOptions, true>> = {
  * @throws HeadwaterError `HW_USAGE` naming the option and what it takes
  */
 export function normalize(sources: readonly (string | URL)[], options: DownloadOptions): Settings {
-  for (const key of Object.keys(options)) if (!(key in KNOWN)) usage(`there is no option "${key}"`);
+  for (const key of Object.keys(options))
+    if (!Object.hasOwn(KNOWN, key)) usage(`there is no option "${key}"`);
   const { connections } = options;
   const mostConnections = wholeNumber('connections', connections ?? MOST_CONNECTIONS, 1, CEILING_CONNECTIONS);
   if (options.limit !== undefined) number('limit', options.limit, LEAST_LIMIT, Infinity);
@@ -93,7 +94,7 @@ export function normalize(sources: readonly (string | URL)[], options: DownloadO
     manifest: givenManifest(options.manifest, sha256),
     mostConnections,
     fixedConnections: connections !== undefined,
-    limit: options.limit,
+    limit: options.limit === Infinity ? undefined : options.limit,
     timeout: { first: options.timeout ?? FIRST_BYTE_TIMEOUT, later: options.timeout ?? Infinity },
     headers: checkedHeaders(options.headers ?? {}),
     tls: options.tls ?? {},
@@ -104,7 +105,7 @@ export function normalize(sources: readonly (string | URL)[], options: DownloadO
       'memory',
       options.memory ?? MEMORY[output instanceof Writable ? 'stream' : 'file'],
       LEAST_MEMORY,
-      Infinity,
+      Number.MAX_SAFE_INTEGER,
     ),
     interval: number('interval', options.interval ?? INTERVAL, LEAST_INTERVAL, 86_400),
     signal: options.signal,
@@ -163,11 +164,12 @@ function givenManifest(
   sha256: string | undefined,
 ): Settings['manifest'] {
   if (manifest === undefined || typeof manifest === 'string' || manifest instanceof URL) return manifest;
-  layoutOf(manifest);
-  if (sha256 !== undefined && manifest.sha256 !== sha256) {
+  // A manifest that lists too few digests would let the other chunks pass unseen.
+  const checked = parseManifest(JSON.stringify(manifest), 'the options');
+  if (sha256 !== undefined && checked.sha256 !== sha256) {
     throw new HeadwaterError('HW_MANIFEST_INVALID', 'the manifest is of another file than the sha256 given');
   }
-  return manifest;
+  return checked;
 }
 
 /** Header fields as RFC 9110, section 5 allows them. */
