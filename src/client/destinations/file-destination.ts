@@ -10,6 +10,7 @@ import { Digester } from '../digests/digester.ts';
 import type { WholeDigest } from '../digests/whole-digest.ts';
 import { fingerprint, randomBlocks } from '../spot-check.ts';
 import type { Introduction, Source } from '../sources/source.ts';
+import { onDisk } from '../storage/disk-error.ts';
 import type { Extra } from '../storage/journal.ts';
 import { openPartFile } from '../storage/open-part-file.ts';
 import type { PartFile } from '../storage/part-file.ts';
@@ -18,6 +19,9 @@ import { FileSink } from './file-sink.ts';
 import { PiecePool } from './piece-pool.ts';
 import type { Sink } from './sink.ts';
 import { WriteQueue } from './write-queue.ts';
+
+/** Chunks of an earlier run that are looked at together: enough to keep the hash threads busy. */
+const LOOKS_AT_ONCE = 8;
 
 interface Options {
   readonly path: string;
@@ -87,55 +91,90 @@ export class FileDestination implements Destination, Content {
   }
 
   async prepare(sources: ReadonlyMap<Source, Introduction>, signal: AbortSignal): Promise<void> {
-    const { resumed } = this.#part;
-    if (resumed.likeness === 'unknown') await this.#recognise(sources, signal);
+    const { likeness, doubtful } = this.#part.resumed;
+    // A manifest says of each chunk whether it is right; without one only the sources can.
+    const unknown = likeness === 'unknown' && this.#options.manifest === undefined;
+    if (unknown && this.done.count > 0) await this.#recognise(sources, signal);
     for (const [source, { etag, lastModified }] of sources) {
       this.#remembered.validators[source.shown] = { etag, lastModified };
     }
-    for (const chunk of resumed.doubtful) {
-      const wanted = this.#options.manifest?.chunks[chunk];
-      if (wanted !== undefined && (await this.chunkDigest(chunk)) === wanted) this.#part.markDone(chunk);
-    }
+    if (doubtful.length > 0) await this.#lookAgain(doubtful, signal);
     this.#advance();
   }
 
+  /** Marks those chunks that are right after all. */
+  async #lookAgain(doubtful: readonly number[], signal: AbortSignal): Promise<void> {
+    const { manifest } = this.#options;
+    const left = doubtful.values();
+    const look = async (): Promise<void> => {
+      for (const chunk of left) {
+        signal.throwIfAborted();
+        const wanted = manifest?.chunks[chunk];
+        if (wanted !== undefined && (await this.chunkDigest(chunk)) === wanted) this.#part.markDone(chunk);
+      }
+    };
+    await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, look));
+    if (this.done.count === 0 && manifest !== undefined && this.#part.resumed.likeness === 'unknown')
+      return this.#changed('no chunk of it matches the manifest');
+    // What is not marked may be written over from now on, so the journal must not call it done any more.
+    await this.#part.flush();
+  }
+
   /**
-   * No digest says whether the earlier run's bytes are of this file. What a server said of itself then and now may;
-   * otherwise random blocks of what is there are held against what a source sends.
+   * No digest says whether the earlier run's bytes are of this file. What a server said of itself then and now may, and
+   * random blocks of what is there, held against what the sources send.
    */
   async #recognise(sources: ReadonlyMap<Source, Introduction>, signal: AbortSignal): Promise<void> {
+    const before = readValidators(this.#part.resumed.extra);
+    const changed: Source[] = [];
+    const unchanged: Source[] = [];
+    for (const [source, now] of sources) {
+      const then = before[source.shown];
+      if (then === undefined || (then.etag ?? then.lastModified) === undefined) continue;
+      const same =
+        then.etag === now.etag && (then.etag !== undefined || then.lastModified === now.lastModified);
+      (same ? unchanged : changed).push(source);
+    }
+    const [other] = changed;
+    if (other !== undefined && unchanged.length === 0)
+      return this.#changed(`${other.shown} has another ETag or date now`);
+
+    const { differ, agree, failure } = await this.#sample(sources, signal);
+    const [odd] = differ;
+    if (odd !== undefined && differ.length >= agree.length)
+      return this.#changed(`${odd.shown} sends other bytes than those that are there`);
+    if (agree.length === 0 && unchanged.length === 0) throw failure;
+  }
+
+  /** Whose bytes are those that are here, at places that nobody can predict. */
+  async #sample(
+    sources: ReadonlyMap<Source, Introduction>,
+    signal: AbortSignal,
+  ): Promise<{ differ: Source[]; agree: Source[]; failure: unknown }> {
     const { layout } = this.#options;
     const parts: ByteRange[] = [];
     for (let chunk = 0; chunk < layout.count; chunk++) {
       if (this.done.has(chunk)) parts.push({ start: layout.start(chunk), end: layout.end(chunk) });
     }
-    const before = readValidators(this.#part.resumed.extra);
-    for (const [source, now] of sources) {
-      const then = before[source.shown];
-      if (
-        then !== undefined &&
-        (then.etag !== now.etag || (then.etag === undefined && then.lastModified !== now.lastModified))
-      ) {
-        return this.#changed(`${source.shown} has another ETag or date now`);
-      }
-    }
     const blocks = randomBlocks(parts);
     const hash = createHash('sha256');
     for (const block of blocks) hash.update(await this.read(block));
     const own = hash.digest('hex');
-    let failure: unknown;
-    for (const [source, introduction] of sources) {
+    const votes: { differ: Source[]; agree: Source[]; failure: unknown } = {
+      differ: [],
+      agree: [],
+      failure: undefined,
+    };
+    const ask = async ([source, introduction]: [Source, Introduction]): Promise<void> => {
       try {
         const theirs = await fingerprint(source, introduction, blocks, signal);
-        if (theirs !== own)
-          return await this.#changed(`${source.shown} sends other bytes than those that are there`);
-        return;
+        (theirs === own ? votes.agree : votes.differ).push(source);
       } catch (error) {
-        if (error instanceof HeadwaterError && error.code === 'HW_FILE_CHANGED') throw error;
-        failure = error;
+        votes.failure = error;
       }
-    }
-    throw failure;
+    };
+    await Promise.all([...sources].map(ask));
+    return votes;
   }
 
   async #changed(how: string): Promise<void> {
@@ -175,10 +214,19 @@ export class FileDestination implements Destination, Content {
   }
 
   async read({ start, end }: ByteRange): Promise<Uint8Array> {
-    const handle = await open(this.#part.path, 'r');
+    const { path } = this.#part;
+    const handle = await onDisk(open(path, 'r'), 'read', path);
     try {
       const bytes = new Uint8Array(end - start);
-      await handle.read(bytes, 0, bytes.length, start);
+      for (let at = 0; at < bytes.length;) {
+        const { bytesRead } = await onDisk(
+          handle.read(bytes, at, bytes.length - at, start + at),
+          'read',
+          path,
+        );
+        if (bytesRead === 0) throw new HeadwaterError('HW_DISK', `${path} has become shorter`);
+        at += bytesRead;
+      }
       return bytes;
     } finally {
       await handle.close();

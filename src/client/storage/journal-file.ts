@@ -47,6 +47,13 @@ export class JournalFile {
     }
   }
 
+  /** Goes on with a journal that was read: chunks can be appended to it before the first `replace`. */
+  async goOn({ snapshot, tailEnd }: Journal): Promise<void> {
+    this.#handle = await onDisk(open(this.path, 'r+'), 'write', this.path);
+    this.#snapshot = snapshot;
+    this.#tailEnd = tailEnd;
+  }
+
   /**
    * Puts a new journal in place of the old one and makes it last.
    *
@@ -57,7 +64,7 @@ export class JournalFile {
     await onDisk(this.#replace(snapshot, late), 'write', this.path);
   }
 
-  /** Adds chunks that are written but not synced. Does nothing before the first `replace`. */
+  /** Adds chunks that are written but not synced. Does nothing before `goOn` or the first `replace`. */
   async append(chunks: readonly number[]): Promise<void> {
     await onDisk(
       this.#exclusive(() => this.#append(chunks)),

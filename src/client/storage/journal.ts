@@ -47,6 +47,9 @@ export interface Snapshot {
 export interface Journal extends Snapshot {
   /** Chunks that were right and written, but perhaps not synced, and are not in `done`. */
   readonly tail: readonly number[];
+  /** The bytes of the snapshot, and where the next record goes: to go on with this very journal. */
+  readonly snapshot: Uint8Array;
+  readonly tailEnd: number;
 }
 
 /**
@@ -100,19 +103,26 @@ export function decodeJournal(bytes: Uint8Array): Journal | undefined {
   const { count } = new ChunkLayout(text.identity.size, text.chunkSize);
   if (bodyEnd - textEnd !== Math.ceil(count / 8)) return undefined;
   const done = new Bitmap(count, data.subarray(textEnd, bodyEnd));
-  const tail = readTail(data.subarray(bodyEnd + SEAL_BYTES), sealSum(seal), count);
-  return { ...text, done, tail: tail.filter((chunk) => !done.has(chunk)) };
+  const snapshot = data.subarray(0, bodyEnd + SEAL_BYTES);
+  const { chunks, bytes: tailBytes } = readTail(data.subarray(snapshot.length), sealSum(seal), count);
+  const tail = [...chunks].filter((chunk) => !done.has(chunk));
+  return { ...text, done, tail, snapshot, tailEnd: snapshot.length + tailBytes };
 }
 
-function readTail(records: Buffer, seed: number, count: number): number[] {
+function readTail(
+  records: Buffer,
+  seed: number,
+  count: number,
+): { readonly chunks: ReadonlySet<number>; readonly bytes: number } {
   const chunks = new Set<number>();
-  for (let at = 0; at + RECORD_BYTES <= records.length; at += RECORD_BYTES) {
+  let at = 0;
+  for (; at + RECORD_BYTES <= records.length; at += RECORD_BYTES) {
     const chunk = records.readUInt32BE(at) - 1;
     if (chunk < 0 || chunk >= count) break;
     if (crc32(records.subarray(at, at + 4), seed) !== records.readUInt32BE(at + 4)) break;
     chunks.add(chunk);
   }
-  return [...chunks];
+  return { chunks, bytes: at };
 }
 
 function sealSum(seal: Uint8Array): number {

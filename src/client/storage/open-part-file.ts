@@ -33,6 +33,8 @@ interface Start {
   readonly done: Bitmap;
   readonly safe: Bitmap;
   readonly resumed: Resumed;
+  /** Exactly what the earlier run's journal says, which may so be gone on with. */
+  readonly asJournalled: boolean;
 }
 
 /**
@@ -80,6 +82,16 @@ async function openLocked(
   if (earlier === undefined) {
     await onDisk(unlessMissing(rm(path)), 'remove', path);
     await journal.replace({ ...said, done: start.safe, extra: {} }, () => []);
+  } else if (start.asJournalled) {
+    // What becomes done is in the journal at once, however long the first sync takes.
+    await journal.goOn(earlier.journal);
+  } else if (start.resumed.doubtful.length === 0) {
+    // The old one may call chunks done that are not any more, and these will be written over.
+    const { done, safe } = start;
+    const unsynced = Array.from({ length: done.length }, (_, chunk) => chunk).filter(
+      (chunk) => done.has(chunk) && !safe.has(chunk),
+    );
+    await journal.replace({ ...said, done: safe, extra: earlier.journal.extra }, () => unsynced);
   }
   const handle = await openAtSize(path, earlier === undefined, layout.size).catch(async (error: unknown) => {
     if (earlier === undefined) await Promise.allSettled([rm(path, { force: true }), journal.remove()]);
@@ -120,7 +132,7 @@ async function findEarlier(
     );
   }
   if (compareIdentity(journal.identity, identity) !== 'different') return { journal, size };
-  if (force) return undefined;
+  if (force || journal.done.count + journal.tail.length === 0) return undefined;
   throw fileChanged(path, journal.identity, identity);
 }
 
@@ -146,6 +158,7 @@ function startAnew(layout: ChunkLayout): Start {
     done: new Bitmap(layout.count),
     safe: new Bitmap(layout.count),
     resumed: { likeness: 'new', extra: {}, doubtful: [] },
+    asJournalled: false,
   };
 }
 
@@ -174,6 +187,10 @@ function startFrom(journal: Journal, size: number, layout: ChunkLayout, identity
     done,
     safe: held ? safe : nothing,
     resumed: { likeness, identity: journal.identity, extra: journal.extra, doubtful },
+    asJournalled:
+      sameBoot &&
+      journal.chunkSize === layout.chunkSize &&
+      done.count === journal.done.count + journal.tail.length,
   };
 }
 

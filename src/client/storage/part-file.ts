@@ -22,7 +22,8 @@ export interface Resumed {
   readonly extra: Extra;
   /**
    * Chunks that are not done but probably right: written, but not synced, before the system stopped, or taken by a run
-   * that did not have this manifest. Who has their digests can look, and mark those that are right.
+   * that did not have this manifest. Who has their digests can look, and mark those that are right. The journal still
+   * says of them what the earlier run said: it has to be flushed before one of them is written over.
    */
   readonly doubtful: readonly number[];
 }
@@ -138,7 +139,9 @@ export class PartFile {
 
   /** Drops all that is there, for example because an earlier run's bytes turn out to be another file's. */
   async reset(): Promise<void> {
-    await this.unmark(this.#parts.layout.count === 0 ? [] : Array(this.#parts.layout.count).keys());
+    await this.unmark(Array.from({ length: this.#parts.layout.count }, (_, chunk) => chunk));
+    // Also where nothing was marked: the journal may still say what the earlier run said.
+    await this.#keeper.write();
     await onDisk(this.#parts.handle.truncate(0), 'empty', this.path);
     await onDisk(this.#parts.handle.truncate(this.#parts.layout.size), 'write', this.path);
   }
