@@ -18,9 +18,15 @@ export function startSentence(event: StartEvent, sources: number): string {
 }
 
 export function sourceSentence({ id, url, state, message, code, retryIn }: SourceEvent): string {
-  const why = message ?? code;
+  const why = message ?? code ?? '';
   const again = retryIn === undefined ? '' : `, asked again in ${spell(retryIn)}`;
-  return oneLine(`source ${id} ${url}: ${state}${again}${why === undefined ? '' : `: ${why}`}`);
+  // Most messages name the server themselves.
+  const which = why.includes(hostOf(url)) ? '' : ` ${url}`;
+  return oneLine(`source ${id}${which}: ${state}${again}${why === '' ? '' : `: ${why}`}`);
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : url;
 }
 
 export function noticeSentence({ message }: NoticeEvent): string {
