@@ -104,7 +104,7 @@ export class Attempt {
 
   /** Sources are being asked: silence now is theirs. */
   get asking(): boolean {
-    return this.#fetching.running;
+    return this.#fetching.running && !this.#fetching.holding;
   }
 
   /** Bytes have left that cannot be taken back. */

@@ -41,6 +41,12 @@ export class Fetching {
     return this.#running;
   }
 
+  /** Sources would send, and we do not take: for want of memory, or since the output is slow. */
+  get holding(): boolean {
+    const willing = [...this.#states.values()].includes('running');
+    return this.#running && willing && this.#transfer?.everyLaneHeld === true;
+  }
+
   get tailFrom(): number | undefined {
     return this.#transfer?.tailFrom;
   }

@@ -113,6 +113,11 @@ export class Transfer {
     return this.#scheduler.tailFrom;
   }
 
+  /** No lane waits for bytes: each is kept from reading, or there is none. */
+  get everyLaneHeld(): boolean {
+    return this.#limiter?.stopped === true || [...this.#lanes.values()].every((lane) => lane.held);
+  }
+
   views(): SourceView[] {
     return this.#scheduler.views(this.now());
   }
