@@ -165,6 +165,9 @@ export class LaneRun implements Receiver {
   received(length: number): void {
     if (this.#skip > 0) {
       this.#skip -= length;
+      this.#host.took(length);
+      // The source is not silent: it sends what we do not want.
+      this.#host.hold(this, false);
       return;
     }
     this.#writer?.received(length);
