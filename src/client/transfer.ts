@@ -188,7 +188,11 @@ export class Transfer {
     if (this.#over) return;
     for (const lane of this.#lanes.values()) this.#report(lane);
     const now = this.now();
-    for (const action of this.#scheduler.decide(now)) this.#carryOut(action, now);
+    for (const action of this.#scheduler.decide(now)) {
+      this.#carryOut(action, now);
+      // Who heard of it may have stopped us: a lane begun after that would be nobody's to cut.
+      if (this.#over) return;
+    }
     if (this.#scheduler.finished && this.#committing === 0) {
       this.#over = true;
       this.#close();
