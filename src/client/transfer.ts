@@ -289,6 +289,8 @@ export class Transfer {
     }
     if (!right || this.#scheduler.tailFrom !== undefined) this.ask();
     if (!right || !first) return writer.abandon();
+    // Its rival is cut now: one that had not begun to write yet could do so after the hedge has.
+    if (lane.hedge) this.#step();
     await writer.commit();
     this.#host.sink.done(chunk);
     this.#options.onDone(chunk, lane.source);
