@@ -244,7 +244,10 @@ export class Transfer {
       (failure) => this.#ended(lane, failure),
       (error: unknown) => this.stop(error),
     );
-    if (this.#limiter?.stopped === true) lane.pause(true);
+    if (this.#limiter?.stopped === true) {
+      lane.pause(true);
+      this.#scheduler.hold(lane.id, true, this.now());
+    }
   }
 
   #ended(lane: LaneRun, failure: { fault: Fault; error: SourceError } | undefined): void {
