@@ -3,6 +3,7 @@ import type { Writable } from 'node:stream';
 
 import { Argument, Command, Option } from 'commander';
 
+import { EXIT } from '../core/errors.ts';
 import { FIRST_PORT } from '../file-server/limits.ts';
 import { type RawGetOptions, readGetRequest } from './get-request.ts';
 import { listenForInterrupts } from './interrupt.ts';
@@ -112,12 +113,15 @@ export function getCommand(load: () => Promise<Download> = loadDownload): Comman
     .action(async (words: string[], raw: RawGetOptions) => {
       const request = readGetRequest(words, raw);
       using interrupts = listenForInterrupts();
-      process.exitCode = await runGet(request, load, {
+      const status = await runGet(request, load, {
         stdout: process.stdout,
         stderr: process.stderr,
         openOutput,
         interrupts,
         argv: process.argv.slice(2),
       });
+      process.exitCode = status;
+      // What a reader that has stopped reading still has to take would keep the process alive.
+      if (status !== EXIT.done && request.output === '-') process.exit();
     });
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -250,6 +251,16 @@ describe('stopped', () => {
     const { status, signal } = await running.ended;
     assert.equal(status, 130);
     assert.equal(signal, undefined);
+  });
+  test('while nobody takes its output it ends all the same', async () => {
+    const child = spawn(program, ['get', ...urls, '-o', '-'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    child.stderr.on('data', (piece: Buffer) => (said += piece.toString()));
+    await until(() => said.includes('standard output: '));
+    child.kill('SIGINT');
+    const [status] = (await once(child, 'exit')) as [number];
+    assert.equal(status, 130, said);
+    child.stdout.destroy();
   });
   test('through a Node that is too old, one Ctrl-C is one', async (t) => {
     const old = olderNode();
