@@ -236,11 +236,14 @@ export class Attempt {
     this.#options.onState(source, change);
   }
 
-  #follow(source: Source): void {
-    // When it fails, the source is asked where it was, refuses again and is given up.
-    probe(source, this.#stopping.signal).catch((error: unknown) => {
-      if (!(error instanceof SourceError) && !this.#stopping.signal.aborted) this.stop(error);
-    });
+  async #follow(source: Source): Promise<void> {
+    const { signal } = this.#stopping;
+    try {
+      await probe(source, signal);
+    } catch (error) {
+      // The source is asked where it was, refuses again and is given up.
+      if (!(error instanceof SourceError) && !signal.aborted) this.stop(error);
+    }
   }
 
   #newCrossCheck(): CrossCheck {

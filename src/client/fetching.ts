@@ -12,7 +12,7 @@ interface Options {
   readonly wholeFile: boolean;
   readonly totals: Totals;
   /** A source refuses where its URL had led; it is asked anew. */
-  readonly follow: (source: Source) => void;
+  readonly follow: (source: Source) => Promise<void>;
   readonly onState: (source: Source, change: StateChange) => void;
   readonly onDone: (chunk: number, source: Source) => void;
 }

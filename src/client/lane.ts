@@ -98,6 +98,11 @@ export class LaneRun implements Receiver {
     return failure === undefined ? undefined : { fault: failure.fault, error: failure };
   }
 
+  /** The source was led elsewhere since this was asked. */
+  get outdated(): boolean {
+    return this.#url !== this.source.target;
+  }
+
   /** It waits for memory. */
   get held(): boolean {
     return this.#held;

@@ -26,8 +26,8 @@ interface Options {
   readonly mostHedge: number;
   /** The only source answers no ranges: it is asked for everything at once. */
   readonly wholeFile: boolean;
-  /** Finds out anew where the source's URL leads. */
-  readonly follow: (source: Source) => void;
+  /** Finds out anew where the source's URL leads; resolves when that is known, or cannot be. */
+  readonly follow: (source: Source) => Promise<void>;
   readonly onState: (source: Source, change: StateChange) => void;
   /** A chunk is right and in its place. */
   readonly onDone: (chunk: number, source: Source) => void;
@@ -52,6 +52,9 @@ export class Transfer {
   readonly #introductions = new Map<number, Introduction>();
   readonly #lanes = new Map<number, LaneRun>();
   readonly #messages = new Map<number, string>();
+  /** Sources whose redirect is followed anew, and those for which that was done since they last gave a chunk. */
+  readonly #following = new Set<Source>();
+  readonly #followed = new Set<Source>();
   readonly #limiter: Limiter | undefined;
   readonly #host: LaneHost;
   readonly #end: { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void } =
@@ -255,15 +258,26 @@ export class Transfer {
     this.#lanes.delete(lane.id);
     this.#runs--;
     if (failure !== undefined) this.#messages.set(lane.source.id, failure.error.message);
-    this.#scheduler.laneEnded(lane.id, failure && this.#mend(lane.source, failure.fault), this.now());
+    this.#scheduler.laneEnded(lane.id, failure && this.#mend(lane, failure.fault), this.now());
     this.#settle();
     this.ask();
   }
 
-  /** An address that a redirect led to refuses all at once: the redirect is followed anew before the source is given up. */
-  #mend(source: Source, fault: Fault): Fault {
-    if (!STALE.has(fault.kind) || !source.worthFollowingAgain) return fault;
-    this.#options.follow(source);
+  /**
+   * An address that a redirect led to refuses all at once: the redirect is followed anew before the source is given up,
+   * once for each time that it gave something.
+   */
+  #mend(lane: LaneRun, fault: Fault): Fault {
+    const { source } = lane;
+    if (!STALE.has(fault.kind)) return fault;
+    // It was asked where the URL does not lead any more.
+    if (lane.outdated) return { kind: 'unavailable', retryAfter: 0 };
+    if (!this.#following.has(source)) {
+      if (this.#followed.has(source) || !source.worthFollowingAgain) return fault;
+      this.#followed.add(source);
+      this.#following.add(source);
+      void this.#options.follow(source).finally(() => this.#following.delete(source));
+    }
     return { kind: 'unavailable', retryAfter: FOLLOW_TIME };
   }
 
@@ -271,6 +285,7 @@ export class Transfer {
     const now = this.now();
     this.#report(lane);
     this.#scheduler.landed(lane.id, chunk, now);
+    this.#followed.delete(lane.source);
     this.#committing++;
     this.#judge(lane, chunk, writer)
       .catch((error: unknown) => this.stop(error))

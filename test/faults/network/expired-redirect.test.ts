@@ -18,6 +18,7 @@ const content = randomBytes(24 * MIB);
 class SigningSite {
   /** The one signature that is good now. */
   signature = 1;
+  refusesAll = false;
   followed = 0;
   refused = 0;
   readonly #door: Server;
@@ -26,7 +27,7 @@ class SigningSite {
   constructor() {
     this.#store = createServer((request, response) => {
       const url = new URL(request.url ?? '', 'http://store');
-      if (url.searchParams.get('signature') !== String(this.signature)) {
+      if (this.refusesAll || url.searchParams.get('signature') !== String(this.signature)) {
         this.refused++;
         response.writeHead(403).end();
         return;
@@ -98,5 +99,21 @@ describe('a redirect to an address that expires', () => {
     assert.ok(site.refused > 0);
     assert.equal(site.followed, 2);
     assert.equal(report.sources[0]?.ban, undefined);
+  });
+
+  it('is given up when no address that it leads to is any good', async () => {
+    let over = false;
+    const downloading = download([url], {
+      output: join(folder, 'gone'),
+      limit: 8 * MIB,
+      interval: 0.05,
+      onEvent: (event) => {
+        if (event.event !== 'progress' || over || event.seconds < 1.3) return;
+        over = true;
+        site.refusesAll = true;
+      },
+    });
+    await assert.rejects(downloading, { code: 'HW_NOT_ALLOWED' });
+    assert.ok(over);
   });
 });
