@@ -177,7 +177,7 @@ export class Attempt {
       () => this.#figures(),
     );
     await this.#fetchAll(destination);
-    const found = await destination.digest();
+    const found = await this.#unlessStopped(destination.digest());
     if (found !== undefined && sha256 !== undefined && found !== sha256)
       await this.#hunt(destination, sha256, found);
     this.#throwIfStopped();
@@ -225,6 +225,20 @@ export class Attempt {
     this.#throwIfStopped();
     const usable = [...members].filter(([source]) => !this.#banned.has(source));
     return this.#fetching.run(destination, usable, patience);
+  }
+
+  /** What `work` gives; a reader that takes nothing, or a digest far behind, holds nobody who has stopped us. */
+  async #unlessStopped<T>(work: Promise<T>): Promise<T> {
+    const { signal } = this.#stopping;
+    const { promise: stopped, reject } = Promise.withResolvers<never>();
+    const stop = (): void => reject(this.#stopped?.error);
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) stop();
+    try {
+      return await Promise.race([work, stopped]);
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
   }
 
   #throwIfStopped(): void {
@@ -349,7 +363,7 @@ export class Attempt {
         const members = [...this.#members].filter(([source]) => from.includes(source));
         return this.#fetch(destination, members, patience);
       },
-      digest: () => destination.digest(),
+      digest: () => this.#unlessStopped(destination.digest()),
       named: (giver, chunks) => this.#name(giver, chunks),
     });
   }
