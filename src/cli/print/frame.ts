@@ -37,7 +37,7 @@ export function frame(view: DownloadView, settings: FrameSettings): string[] {
   const width = Math.max(20, settings.columns - 1);
   const room = Math.max(1, settings.rows - 2);
   const rows = view.rows;
-  const shown = rows.length <= room ? rows : rows.slice(0, Math.max(0, room - 1));
+  const shown = rows.length <= room ? rows : mostTelling(rows, Math.max(0, room - 1));
   const idWidth = String(rows.length).length;
   const lastWidth = settings.columns >= WIDE ? 26 : 12;
   const others = 2 + idWidth + 2 + 2 + STATE_WIDTH + 1 + SHARE_WIDTH + 2 + lastWidth;
@@ -45,9 +45,18 @@ export function frame(view: DownloadView, settings: FrameSettings): string[] {
   const labelWidth = Math.max(1, Math.min(longest, width - others));
   const widths = { id: idWidth, label: labelWidth, last: lastWidth };
   const lines = shown.map((row) => sourceLine(row, view.now, widths, settings));
-  if (shown.length < rows.length) lines.push(moreLine(rows.slice(shown.length), width, settings));
+  const rest = rows.filter((row) => !shown.includes(row));
+  if (rest.length > 0) lines.push(moreLine(rest, width, settings));
   lines.push(totalLine(view, width, settings));
   return lines;
+}
+
+const RANK: Record<SourceState, number> = { running: 0, waiting: 1, probing: 2, banned: 3 };
+
+/** Those that send before those that do not, in the order they were given. */
+function mostTelling(rows: readonly SourceRow[], number: number): SourceRow[] {
+  const ranked = rows.toSorted((a, b) => RANK[a.state] - RANK[b.state] || a.id - b.id);
+  return ranked.slice(0, number).sort((a, b) => a.id - b.id);
 }
 
 interface Widths {

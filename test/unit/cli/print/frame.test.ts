@@ -112,6 +112,16 @@ describe('fits', () => {
   });
 });
 
+test('where not all have room, those that send are shown', () => {
+  const sources = [1, 2, 3, 4, 5].map((id) => source(id, { state: id < 4 ? 'waiting' : 'running' }));
+  const lines = drawn([start(), progress(5, { sources })], { rows: 6, count: 5 });
+  assert.deepEqual(
+    lines.map((line) => line.trim().split(' ')[0]),
+    ['1', '4', '5', '…', lines.at(-1)?.trim().split(' ')[0]],
+  );
+  assert.match(lines[3] ?? '', /2 more: 2 waiting; 6\.00 MiB/);
+});
+
 test('a terminal without block characters gets plain ones', () => {
   for (const line of drawn([start(), progress(4)], { unicode: false })) assert.match(line, /^[\x20-\x7e]*$/);
 });
