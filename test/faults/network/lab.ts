@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import assert from 'node:assert/strict';
@@ -132,9 +133,22 @@ export class Lab implements AsyncDisposable {
   }
 
   /** The finished file is right, under its name, and nothing else is left. */
-  hasTheFile(name = 'out.bin', bytes: Uint8Array = this.bytes): void {
+  hasTheFile(name = 'out.bin'): void {
     assert.deepEqual(this.left, [name]);
-    assert.ok(Buffer.from(bytes).equals(readFileSync(join(this.folder, name))), `${name} has other bytes`);
+    this.is(name);
+  }
+
+  /** What has this name has the file's bytes. */
+  is(name: string): void {
+    assert.ok(
+      Buffer.from(this.bytes).equals(readFileSync(join(this.folder, name))),
+      `${name} has other bytes`,
+    );
+  }
+
+  /** Puts something else into the folder. */
+  async write(name: string, text: string): Promise<void> {
+    await writeFile(join(this.folder, name), text);
   }
 
   /** Names in the folder. */

@@ -24,12 +24,8 @@ export class ServerProcess implements AsyncDisposable {
 
   /** @param within command line that it is run by, such as one that enters a network namespace */
   static async start(made: Made, within: readonly string[] = []): Promise<ServerProcess> {
-    const [command = process.execPath, ...args] = [
-      ...within,
-      process.execPath,
-      import.meta.filename,
-      JSON.stringify(made),
-    ];
+    const [command, ...args] = [...within, process.execPath, import.meta.filename, JSON.stringify(made)];
+    if (command === undefined) throw new Error('there is nothing to run');
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     const lines = createInterface({ input: child.stdout });
     const [line] = (await once(lines, 'line')) as [string];
