@@ -1,4 +1,4 @@
-import { ChunkLayout } from './chunks.ts';
+import { ChunkLayout, MOST_CHUNK_SIZE } from './chunks.ts';
 import { HeadwaterError } from './errors.ts';
 
 /** The version this program writes and reads. */
@@ -63,6 +63,8 @@ export function parseManifest(text: string, origin: string): Manifest {
   if (unknown !== undefined) return fail(`has an unknown key "${unknown}"`);
   if (!isSize(size)) return fail('has no valid "size"');
   if (!isSize(chunkSize) || chunkSize === 0) return fail('has no valid "chunkSize"');
+  // A chunk is held whole where it is hedged or goes to a stream: its size is not for a server to choose.
+  if (chunkSize > MOST_CHUNK_SIZE) return fail(`has chunks of more than ${MOST_CHUNK_SIZE} bytes`);
   if (typeof sha256 !== 'string' || !isSha256(sha256)) return fail('has no valid "sha256"');
   if (!Array.isArray(chunks) || !chunks.every((each) => typeof each === 'string' && isSha256(each))) {
     return fail('has no valid "chunks"');

@@ -46,6 +46,7 @@ describe('refused, with the place it came from and what is wrong', () => {
     ['a size past what a number holds', { ...MANIFEST, size: 2 ** 53 }, /"size"/],
     ['a size in words', { ...MANIFEST, size: '5' }, /"size"/],
     ['chunks of nothing', { ...MANIFEST, chunkSize: 0 }, /"chunkSize"/],
+    ['chunks too large to hold', { ...MANIFEST, chunkSize: 64 * MIB + 1 }, /more than 67108864/],
     ['a digest in upper case', { ...MANIFEST, sha256: digest('A') }, /"sha256"/],
     ['a short digest', { ...MANIFEST, chunks: [digest('b'), 'c'] }, /"chunks"/],
     ['a chunk too few', { ...MANIFEST, chunks: [digest('b')] }, /lists 1 chunks where its size makes 2/],
