@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { HeadwaterError } from '../core/errors.ts';
 import { MOST_MANIFEST_BYTES, parseManifest, type Manifest } from '../core/manifest.ts';
 import type { TransportSettings } from '../transport/connection.ts';
+import { shownUrl } from '../transport/shown-url.ts';
 import type { Settings } from './options.ts';
 import { readText } from './sources/probe.ts';
 import { Source } from './sources/source.ts';
@@ -24,11 +25,12 @@ export async function loadManifest(
   if (given === undefined) return undefined;
   if (typeof given === 'object' && !(given instanceof URL)) return given;
   const text = given instanceof URL ? given.href : given;
-  const manifest = parseManifest(await readNamed(text, settings, transport, signal), text);
+  const shown = URL.canParse(text) ? shownUrl(new URL(text)) : text;
+  const manifest = parseManifest(await readNamed(text, settings, transport, signal), shown);
   if (settings.sha256 !== undefined && manifest.sha256 !== settings.sha256) {
     throw new HeadwaterError(
       'HW_MANIFEST_INVALID',
-      `the manifest in ${text} is of another file than the sha256 given`,
+      `the manifest in ${shown} is of another file than the sha256 given`,
     );
   }
   return manifest;
