@@ -32,6 +32,12 @@ export async function begun(
   return new Kept(lab);
 }
 
+/** The finished file has these bytes, and nothing else is left. */
+export function hasBytes(lab: Lab, bytes: Uint8Array): void {
+  assert.deepEqual(lab.left, ['out.bin']);
+  assert.ok(readFileSync(lab.output).equals(bytes), 'the file has other bytes');
+}
+
 /** The part file and the journal as they were at a moment. */
 export class Kept {
   readonly #paths: readonly string[];

@@ -5,7 +5,7 @@ import type { DownloadOptions } from '../../../src/client/types.ts';
 import { MIB } from '../../../src/core/chunks.ts';
 import { contentOf, madeUpContent } from '../fault-server.ts';
 import { failure, Lab, manifestOf, sha256 } from '../network/lab.ts';
-import { begun } from './begun.ts';
+import { begun, hasBytes } from './begun.ts';
 
 const SIZE = 8 * MIB + 5;
 /** The new content: other bytes, as many. */
@@ -28,7 +28,7 @@ for (const [what, told] of known) {
       kept.isUntouched();
     }
     await lab.get({ ...told(other), force: true }, [renewed.url]);
-    lab.hasTheFile('out.bin', other);
+    hasBytes(lab, other);
   });
 }
 
@@ -41,7 +41,7 @@ test('a size that changed since is refused; what was there is kept until force',
   assert.match(error.message, new RegExp(`${SIZE - 1} bytes where it had ${SIZE}`));
   kept.isUntouched();
   await lab.get({ force: true }, [shorter.url]);
-  lab.hasTheFile('out.bin', other.subarray(0, SIZE - 1));
+  hasBytes(lab, other.subarray(0, SIZE - 1));
 });
 
 test('with no digest, another ETag at the same address is another file', async () => {
@@ -76,7 +76,7 @@ test('with no digest, other bytes at another address are another file', async ()
   kept.isUntouched();
   const urls = others.map(({ url }) => url);
   await lab.get({ force: true }, urls);
-  lab.hasTheFile('out.bin', other);
+  hasBytes(lab, other);
 });
 
 test('with no digest, the same bytes at other addresses are the same file', async () => {
@@ -124,7 +124,7 @@ test('a manifest that no chunk of an earlier run matches is of another file', as
   assert.equal(error.code, 'HW_FILE_CHANGED');
   kept.isUntouched();
   await lab.get({ manifest, force: true }, [renewed.url]);
-  lab.hasTheFile('out.bin', other);
+  hasBytes(lab, other);
 });
 
 test('a digest that comes later finds the lie of an earlier run', async () => {
