@@ -125,6 +125,11 @@ export class LaneRun implements Receiver {
     else if (!this.#held) this.#connection.resume();
   }
 
+  /** It is over: the next request on its connection is not to find it stopped. */
+  leave(): void {
+    this.#connection.resume();
+  }
+
   head(head: ResponseHead): void {
     const { shown } = this.source;
     if (this.#whole) {

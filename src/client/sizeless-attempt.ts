@@ -116,6 +116,7 @@ export class SizelessAttempt {
         await this.#wait(error, output);
       } finally {
         limiter?.close();
+        source.connection(0).resume();
         this.#busy += performance.now() - this.#began;
       }
     }

@@ -256,6 +256,7 @@ export class Transfer {
   #ended(lane: LaneRun, failure: { fault: Fault; error: SourceError } | undefined): void {
     this.#report(lane);
     this.#lanes.delete(lane.id);
+    lane.leave();
     this.#runs--;
     if (failure !== undefined) this.#messages.set(lane.source.id, failure.error.message);
     this.#scheduler.laneEnded(lane.id, failure && this.#mend(lane, failure.fault), this.now());

@@ -105,6 +105,15 @@ describe('with only the digest of the whole', { concurrency: 8 }, () => {
     });
   }
 
+  // The limit has stopped every reader when the last byte comes; what is fetched again must be read all the same.
+  test('the liar is found under a rate limit', async () => {
+    await using lab = await Lab.of([LIE, HONEST], { size: 3 * MIB });
+    const report = await lab.get({ sha256: lab.sha256, limit: 4 * MIB });
+    lab.hasTheFile();
+    assert.deepEqual(bans(report), { 1: 'HW_BAD_CHUNK' });
+    assert.equal(of(report, 2).failures, 0);
+  });
+
   test('two liars of four are found, though they tell the same lie', async () => {
     await using lab = await Lab.of(
       [LIE, HONEST, LIE, HONEST].map((each) => paced(each, 4 * MIB)),
