@@ -19,6 +19,8 @@ export interface LaneHost {
   landed(lane: LaneRun, chunk: number, writer: ChunkWriter): void;
   /** Bytes came, for limits. */
   took(bytes: number): void;
+  /** Bytes came that are not wanted: the source is not silent. */
+  skipped(lane: LaneRun): void;
   /** We do not read from this lane for want of memory. */
   hold(lane: LaneRun, held: boolean): void;
   failed(error: unknown): void;
@@ -176,8 +178,7 @@ export class LaneRun implements Receiver {
     if (this.#skip > 0) {
       this.#skip -= length;
       this.#host.took(length);
-      // The source is not silent: it sends what we do not want.
-      this.#host.hold(this, false);
+      this.#host.skipped(this);
       return;
     }
     this.#writer?.received(length);

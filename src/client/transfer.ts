@@ -93,6 +93,7 @@ export class Transfer {
       headArrived: (lane) => this.#scheduler.headArrived(lane.id, this.now()),
       landed: (lane, chunk, writer) => this.#landed(lane, chunk, writer),
       took: (bytes) => this.#took(bytes),
+      skipped: (lane) => this.#scheduler.progress(lane.id, 0, this.now()),
       hold: (lane, held) => this.#hold(lane, held),
       failed: (error) => this.stop(error),
     };

@@ -104,7 +104,6 @@ export class Scheduler implements SchedulerApi {
   }
 
   progress(id: number, bytes: number, now: number): void {
-    if (bytes === 0) return;
     const lane = this.#lane(id);
     const { source } = lane;
     this.#advance(source, now);

@@ -100,7 +100,7 @@ export interface SchedulerApi {
   setLimit(limit: number): void;
   /** The answer's head is here. */
   headArrived(lane: number, now: number): void;
-  /** `bytes` more body bytes came since the last call for this lane. */
+  /** `bytes` more body bytes came since the last call for this lane; 0: some came that are not of its span. */
   progress(lane: number, bytes: number, now: number): void;
   /** We ourselves do not read from this lane (true) or read again (false): its silence is not the source's. */
   hold(lane: number, held: boolean, now: number): void;
