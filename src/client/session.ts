@@ -192,6 +192,8 @@ export class Session {
       expecting: () => !this.#roll.heardAll,
     });
     this.#attempt = attempt;
+    // Who was heard of while the manifest was read is in no group yet.
+    for (const late of this.#members.candidates) if (!candidates.includes(late)) this.#reconsider(late);
     try {
       return await attempt.run(
         new Map(using.map(({ source, introduction }): [Source, Introduction] => [source, introduction])),
