@@ -53,6 +53,11 @@ export class Ledger {
     return owner === lane ? rival : rival === lane ? owner : undefined;
   }
 
+  /** The lane is the first to owe the chunk that it fetches now. */
+  isOwner(lane: Lane): boolean {
+    return this.#owners[lane.next] === lane;
+  }
+
   isHedged(chunk: number): boolean {
     return this.#rivals.has(chunk);
   }
@@ -90,13 +95,17 @@ export class Ledger {
     return true;
   }
 
-  /** A done chunk is wrong after all. */
+  /** A done chunk is wrong after all. A lane that lost it but has not ended keeps it till then: it may still be writing. */
   reopen(chunk: number): void {
     if (this.#state[chunk] !== DONE) return;
     this.done.delete(chunk);
-    this.#owners[chunk] = undefined;
+    const late = [this.#owners[chunk], this.#rivals.get(chunk)].find(
+      (lane) => lane?.ended === false && lane.next <= chunk,
+    );
+    this.#owners[chunk] = late;
     this.#rivals.delete(chunk);
     this.#miss(chunk);
+    if (late !== undefined) this.owe(chunk, late);
   }
 
   #miss(chunk: number): void {

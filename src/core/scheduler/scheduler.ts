@@ -3,7 +3,7 @@ import { ConnectionTrials } from './connections.ts';
 import { backoff, FAULTS } from './faults.ts';
 import { Ledger } from './ledger.ts';
 import { RateMeter } from './rate.ts';
-import { patience } from './silence.ts';
+import { isSilent, patience, quietFor } from './silence.ts';
 import { spanChunks, worthTaking } from './span.ts';
 import { busyLanes, newSource, offers, type Lane, type Pair, type Source } from './state.ts';
 import { spansUnderWay, tailWork, type Span } from './tail.ts';
@@ -100,6 +100,7 @@ export class Scheduler implements SchedulerApi {
     source.leastWait = Math.min(source.leastWait ?? wait, wait);
     source.mostWait = Math.max(source.mostWait * GAP_FADE, wait);
     lane.activeAt = now;
+    lane.heldTime = 0;
     source.open.add(lane.slot);
   }
 
@@ -109,6 +110,7 @@ export class Scheduler implements SchedulerApi {
     this.#advance(source, now);
     source.gap = Math.max(source.gap * GAP_FADE, lane.headAt === lane.activeAt ? 0 : now - lane.activeAt);
     lane.activeAt = now;
+    lane.heldTime = 0;
     lane.partial += bytes;
     lane.meter.add(bytes);
     source.meter.add(bytes);
@@ -118,8 +120,12 @@ export class Scheduler implements SchedulerApi {
 
   hold(id: number, held: boolean, now: number): void {
     const lane = this.#lane(id);
-    lane.held = held;
-    lane.activeAt = now;
+    if (held) {
+      lane.heldAt ??= now;
+    } else if (lane.heldAt !== undefined) {
+      lane.heldTime += now - Math.max(lane.heldAt, lane.activeAt);
+      lane.heldAt = undefined;
+    }
   }
 
   landed(id: number, chunk: number): void {
@@ -210,7 +216,7 @@ export class Scheduler implements SchedulerApi {
       this.#act({ type: 'source', source: source.id, state: 'running' });
     }
     for (const lane of source.slots) {
-      if (lane === undefined || lane.held || lane.cancelled || now - lane.activeAt < patience(lane)) continue;
+      if (lane === undefined || lane.cancelled || !isSilent(lane, now)) continue;
       this.#cancel(lane, 'silent');
       source.open.delete(lane.slot);
       this.#fault(source, { kind: 'silent' }, now);
@@ -304,7 +310,8 @@ export class Scheduler implements SchedulerApi {
       strikes: source.strikes,
       activeAt: now,
       headAt: undefined,
-      held: false,
+      heldAt: undefined,
+      heldTime: 0,
       cancelled: false,
       ended: false,
       unjudged: 0,
@@ -336,7 +343,7 @@ export class Scheduler implements SchedulerApi {
       for (const lane of source.slots) {
         if (lane === undefined || lane.cancelled) continue;
         flowing = true;
-        if (!lane.held) wake = Math.min(wake, lane.activeAt + patience(lane));
+        if (lane.heldAt === undefined) wake = Math.min(wake, now + patience(lane) - quietFor(lane, now));
       }
     }
     if (flowing) wake = Math.min(wake, now + (this.tailFrom === undefined ? TICK : TAIL_TICK));
@@ -356,7 +363,7 @@ export class Scheduler implements SchedulerApi {
     }
     const others = busyLanes(source).filter((lane) => !lane.cancelled);
     const alive = others.some(
-      (lane) => lane.headAt !== undefined && now - lane.activeAt < patience(lane) / 2,
+      (lane) => lane.headAt !== undefined && quietFor(lane, now) < patience(lane) / 2,
     );
     this.#trials.drop(source);
     if (!row.wholeSource && alive && fault.retryAfter === undefined) {

@@ -6,6 +6,10 @@ const LEAST_SILENCE = 2_000;
 const LEAST_HEAD_WAIT = 5_000;
 /** However slow a source has been, milliseconds. */
 const MOST_SILENCE = 30_000;
+/** Under a rate limit a lane is listened to now and then. This part of its patience must have been spent listening... */
+const LISTENED_PART = 0.05;
+/** ... before it counts as silent after this many times its patience in all. */
+const HELD_FACTOR = 5;
 /** Times the longest usual gap that counts as silence. */
 const GAPS = 4;
 
@@ -16,4 +20,17 @@ export function patience({ source, headAt, next, from, partial, strikes }: Lane)
     ? Math.max(LEAST_SILENCE, source.gap * GAPS)
     : Math.max(LEAST_HEAD_WAIT, source.mostWait * GAPS);
   return Math.min(usual * 2 ** Math.min(strikes, 8), MOST_SILENCE);
+}
+
+/** Milliseconds for which we listened to the lane in vain. */
+export function quietFor({ activeAt, heldAt, heldTime }: Lane, now: number): number {
+  return Math.max(0, (heldAt ?? now) - activeAt - heldTime);
+}
+
+/** The lane's source has stopped sending, as far as we can tell. */
+export function isSilent(lane: Lane, now: number): boolean {
+  if (lane.heldAt !== undefined) return false;
+  const most = patience(lane);
+  const quiet = quietFor(lane, now);
+  return quiet >= most || (quiet >= most * LISTENED_PART && now - lane.activeAt >= most * HELD_FACTOR);
 }

@@ -1,4 +1,5 @@
 import type { Ledger } from './ledger.ts';
+import { quietFor } from './silence.ts';
 import { busyLanes, offers, type Lane, type Source } from './state.ts';
 
 /** A span is worth about this many seconds of its source's own rate: requests are few and little is at stake. */
@@ -75,7 +76,7 @@ export function worthTaking(
 function quiet(source: Source, now: number): boolean {
   const lanes = busyLanes(source);
   const usual = Math.max(LEAST_QUIET, source.gap * 2, source.mostWait * 2);
-  return lanes.length > 0 && lanes.every((lane) => now - lane.activeAt > usual);
+  return lanes.length > 0 && lanes.every((lane) => quietFor(lane, now) > usual);
 }
 
 /** Bytes that the lane has still to bring. */
@@ -91,5 +92,5 @@ export function millisecondsLeft(lane: Lane, ledger: Ledger, now: number): numbe
   const own = lane.meter.busyTime < LEAST_OBSERVED ? undefined : lane.meter.rate;
   const rate = own ?? laneRate(lane.source, busyLanes(lane.source).length);
   const left = rate === undefined ? 0 : (bytesLeft(lane, ledger) * 1000) / rate;
-  return Math.max(left, now - lane.activeAt);
+  return Math.max(left, quietFor(lane, now));
 }

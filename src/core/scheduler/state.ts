@@ -28,7 +28,10 @@ export interface Lane {
   /** When its head, or its last bytes, came; the start before that. */
   activeAt: number;
   headAt: number | undefined;
-  held: boolean;
+  /** Since when we do not read from it; undefined: we do. */
+  heldAt: number | undefined;
+  /** Milliseconds for which we have not read from it since `activeAt`. */
+  heldTime: number;
   cancelled: boolean;
   ended: boolean;
   /** Chunks that landed and are not judged yet. */

@@ -37,7 +37,8 @@ export function spansUnderWay(sources: readonly Source[], ledger: Ledger, now: n
   const spans: Span[] = [];
   for (const { slots } of sources) {
     for (const lane of slots) {
-      if (lane === undefined || lane.cancelled || lane.hedge || lane.next >= lane.to) continue;
+      // A hedge counts once its rival is gone and the chunk is its own.
+      if (lane === undefined || lane.cancelled || lane.next >= lane.to || !ledger.isOwner(lane)) continue;
       spans.push({ lane, left: millisecondsLeft(lane, ledger, now) });
     }
   }
@@ -60,8 +61,8 @@ export function tailWork(
   const rate = known ?? assumedRate(sources, ledger);
   const wait = source.leastWait ?? 0;
   const stolen = steal(source, rate, wait, spans, ledger);
-  // Only who has nothing else to do spends the budget.
-  if (stolen !== undefined || busyLanes(source).length > 0) return stolen;
+  // Only who has nothing else to do spends the budget, and only who did not fail lately.
+  if (stolen !== undefined || busyLanes(source).length > 0 || source.trial) return stolen;
   return drop(source, wait, spans, ledger, now, budget) ?? hedge(source, rate, wait, spans, ledger, budget);
 }
 
@@ -128,8 +129,7 @@ function drop(
   budget: number,
 ): TailWork | undefined {
   const rate = laneRate(source, busyLanes(source).length + 1);
-  // Who has failed lately must show first that it is back.
-  if (rate === undefined || source.trial) return undefined;
+  if (rate === undefined) return undefined;
   for (const { lane, left } of spans) {
     if (lane.source === source || ledger.isHedged(lane.next) || !offers(source, lane.next)) continue;
     const bytes = ledger.layout.bytes(lane.next);
