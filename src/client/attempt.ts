@@ -4,7 +4,7 @@ import { ChunkLayout } from '../core/chunks.ts';
 import { HeadwaterError } from '../core/errors.ts';
 import { layoutOf, type Manifest } from '../core/manifest.ts';
 import { CrossCheck, type Verdict } from './cross-check.ts';
-import type { Destination } from './destinations/destination.ts';
+import type { Content, Destination } from './destinations/destination.ts';
 import { FileDestination } from './destinations/file-destination.ts';
 import { outputPath } from './destinations/output-path.ts';
 import { StreamDestination } from './destinations/stream-destination.ts';
@@ -206,9 +206,6 @@ export class Attempt {
     this.#joinable = false;
     await this.#finishCrossCheck(destination);
     while (!this.tally.complete) {
-      if (destination.begun) {
-        throw new HeadwaterError('HW_VERIFICATION', 'bytes not to be believed are in the output already');
-      }
       const believed = [...this.#members].filter(([source]) => this.#crossCheck?.agrees(source) === true);
       if (!(await this.#fetch(destination, believed, 'until banned'))) {
         throw new HeadwaterError('HW_SOURCES_LOST', 'no source is left whose bytes are to be believed');
@@ -270,21 +267,19 @@ export class Attempt {
     });
   }
 
-  #admit(source: Source, introduction: Introduction): void {
-    const join = (): void => {
-      if (!this.#banned.has(source)) this.#fetching.add(source, introduction);
-    };
-    this.#examine(source, introduction).then(join, (error: unknown) => this.stop(error));
-  }
-
   /**
    * Holds a source against the others. It is downloaded from meanwhile, unless the caller has said how many connections
    * there may be: then there is none to spare, and the source is asked first.
    */
-  async #examine(source: Source, introduction: Introduction): Promise<void> {
+  #admit(source: Source, introduction: Introduction): void {
     const { fixedConnections } = this.#options.settings;
+    const join = (): void => {
+      if (!this.#banned.has(source)) this.#fetching.add(source, introduction);
+    };
     const examined = this.#crossCheck?.join(source, introduction, !fixedConnections);
-    if (fixedConnections) await examined;
+    if (examined !== undefined) this.#destination?.holdBack(inTime(examined, CROSS_CHECK_GRACE));
+    if (examined === undefined || !fixedConnections) join();
+    else examined.then(join, (error: unknown) => this.stop(error));
   }
 
   #judge({ odd, split }: Verdict): void {
@@ -335,8 +330,24 @@ export class Attempt {
         const right = await heldAgainst(content, this.#layout, given, others, this.#stopping.signal);
         if (right === false) this.#disown(source);
       }
+      if (this.#disowned.size > 0) await this.#doubtEarlier(destination, content, others);
     }
     await Promise.all(this.#reopening);
+  }
+
+  /** Who vouched for what an earlier run had left may be among those that are not believed any more. */
+  async #doubtEarlier(
+    destination: Destination,
+    content: Content,
+    others: readonly (readonly [Source, Introduction])[],
+  ): Promise<void> {
+    const earlier = this.tally.chunksOf(Tally.earlier);
+    if (earlier.length === 0) return;
+    const right = await heldAgainst(content, this.#layout, earlier, others, this.#stopping.signal);
+    if (right !== false) return;
+    this.#options.progress.notice('what an earlier run had left is of another file; it is fetched again');
+    this.tally.forget(earlier);
+    await destination.sink({ allow: () => {}, stop: () => {} }).undone(earlier);
   }
 
   /** The digest of the whole is wrong: somebody lied. */
@@ -382,4 +393,12 @@ export class Attempt {
   #figures(): Figures {
     return { size: this.size, bytes: this.#fetching.bytes };
   }
+}
+
+/** Resolves when `work` has, or after so many milliseconds. */
+function inTime(work: Promise<void>, most: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, most);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }

@@ -25,6 +25,8 @@ export interface Destination {
   readonly begun: boolean;
   /** Makes sure that what an earlier run left is of the file that the sources hold. */
   prepare(sources: ReadonlyMap<Source, Introduction>, signal: AbortSignal): Promise<void>;
+  /** Nothing that could not be taken back leaves before this has resolved. */
+  holdBack(until: Promise<void>): void;
   sink(filler: Filler): Sink;
   /** SHA-256 of the whole, once all chunks are there; undefined when nobody wants to know. */
   digest(): Promise<string | undefined>;

@@ -186,6 +186,9 @@ export class FileDestination implements Destination, Content {
     );
   }
 
+  /** It has no name before it is finished. */
+  holdBack(): void {}
+
   sink(filler: Filler): Sink {
     const { layout, manifest } = this.#options;
     return new FileSink({

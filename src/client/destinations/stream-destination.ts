@@ -51,6 +51,10 @@ export class StreamDestination implements Destination {
     });
   }
 
+  holdBack(until: Promise<void>): void {
+    this.#sink.holdBack(until);
+  }
+
   sink(filler: Filler): Sink {
     this.#sink.fill(filler);
     return this.#sink;

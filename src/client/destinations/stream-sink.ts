@@ -33,6 +33,8 @@ export class StreamSink implements Sink {
   /** Chunks that the stream was given. */
   #emitted = 0;
   #emitting = false;
+  /** Things that must come first. */
+  #heldBack = 0;
   #closed = false;
   /** Chunks among them that it has not taken yet. */
   #taking = 0;
@@ -75,9 +77,25 @@ export class StreamSink implements Sink {
     return new HeldWriter(this.#desk, chunk, hedge, wake);
   }
 
+  /** Chunks wait until this has resolved, even those whose turn it is. */
+  holdBack(until: Promise<void>): void {
+    this.#heldBack++;
+    until.then(
+      () => {
+        this.#heldBack--;
+        this.#wakeUp();
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
   done(chunk: number): void {
     this.#options.done.add(chunk);
-    if (this.#emitting) return;
+    this.#wakeUp();
+  }
+
+  #wakeUp(): void {
+    if (this.#emitting || this.#heldBack > 0) return;
     this.#emitting = true;
     this.#emit().catch((error: unknown) => this.#fail(error));
   }
@@ -103,7 +121,7 @@ export class StreamSink implements Sink {
     const { ready } = this.#desk;
     for (;;) {
       const bytes = ready.get(this.#emitted);
-      if (bytes === undefined || this.#closed) break;
+      if (bytes === undefined || this.#closed || this.#heldBack > 0) break;
       ready.delete(this.#emitted++);
       if (whole) this.#hash.update(bytes);
       await this.#write(bytes);

@@ -136,3 +136,16 @@ test('a digest that comes later finds the lie of an earlier run', async () => {
   await lab.get({ sha256: sha256(lab.bytes), resume: false }, [lab.server(1).url]);
   lab.hasTheFile();
 });
+
+test('what a mirror that was left behind vouched for is fetched again when most turn out to be ahead of it', async () => {
+  await using lab = await Lab.of([{ etag: '"old"' }], { size: SIZE });
+  await begun(lab);
+  // So late that the download has gone on with the one that is behind, and no faster than it.
+  lab.server(1).behave({ does: 'answer', bytesPerSecond: 8 * MIB });
+  for (const etag of ['"new"', '"newer"']) {
+    const script = { does: 'answer', delay: 200, bytesPerSecond: 8 * MIB } as const;
+    await lab.add({ content: contentOf(other), etag, script });
+  }
+  await lab.get();
+  hasBytes(lab, other);
+});
