@@ -81,7 +81,7 @@ export class Transfer {
       fixedConnections: fixedConnections || wholeFile,
       wholeFile,
       random: Math.random,
-      ...(layout.chunkSize > options.mostHedge ? { wasteBudget: 0 } : {}),
+      mostHedge: options.mostHedge,
     });
     if (limit !== undefined)
       this.#limiter = new Limiter(limit, this.now(), (stop) => this.#stopReading(stop));

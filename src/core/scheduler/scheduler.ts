@@ -32,6 +32,7 @@ export class Scheduler implements SchedulerApi {
   readonly #mostConnections: number;
   readonly #fixed: boolean;
   readonly #wholeFile: boolean;
+  readonly #mostHedge: number;
   readonly #random: () => number;
   /** Bytes that hedging may still waste; a running hedge holds back a chunk's worth. */
   #budget: number;
@@ -50,6 +51,7 @@ export class Scheduler implements SchedulerApi {
     this.#mostConnections = options.mostConnections ?? MOST_CONNECTIONS;
     this.#fixed = options.fixedConnections ?? false;
     this.#wholeFile = options.wholeFile ?? false;
+    this.#mostHedge = options.mostHedge ?? Infinity;
     this.#random = options.random;
     this.#budget = options.wasteBudget ?? Math.max(layout.size * WASTE_PART, layout.chunkSize * WASTE_CHUNKS);
     this.#trials = new ConnectionTrials(this.#fixed ? 0 : this.#mostConnections);
@@ -268,7 +270,8 @@ export class Scheduler implements SchedulerApi {
 
   #helpOut(source: Source, now: number): boolean {
     this.#spans ??= spansUnderWay(this.#ordered, this.#ledger, now);
-    const work = tailWork(source, this.#ordered, this.#spans, this.#ledger, now, this.#budget);
+    const budget = { waste: this.#budget, hedge: Math.min(this.#budget, this.#mostHedge) };
+    const work = tailWork(source, this.#ordered, this.#spans, this.#ledger, now, budget);
     if (work === undefined) return false;
     this.#spans = undefined;
     if (work.type === 'drop') {

@@ -52,7 +52,7 @@ export function tailWork(
   spans: readonly Span[],
   ledger: Ledger,
   now: number,
-  budget: number,
+  budget: { readonly waste: number; readonly hedge: number },
 ): TailWork | undefined {
   if (spans.length === 0) return undefined;
   const known = laneRate(source, busyLanes(source).length + 1);
@@ -63,7 +63,10 @@ export function tailWork(
   const stolen = steal(source, rate, wait, spans, ledger);
   // Only who has nothing else to do spends the budget, and only who did not fail lately.
   if (stolen !== undefined || busyLanes(source).length > 0 || source.trial) return stolen;
-  return drop(source, wait, spans, ledger, now, budget) ?? hedge(source, rate, wait, spans, ledger, budget);
+  return (
+    drop(source, wait, spans, ledger, now, budget.waste) ??
+    hedge(source, rate, wait, spans, ledger, budget.hedge)
+  );
 }
 
 /** Bytes a second of a source that was not measured yet: worth a try, so better than the best; or a chunk a second. */

@@ -21,6 +21,8 @@ export interface SchedulerOptions {
   readonly wholeFile?: boolean;
   /** Bytes that hedging may fetch twice. Default: 1 % of the file, and at least two chunks. */
   readonly wasteBudget?: number;
+  /** Longest chunk, in bytes, that there is memory for to hedge. Default: any. */
+  readonly mostHedge?: number;
   /** Gives a number in [0, 1); used to spread retries. */
   readonly random: () => number;
 }
