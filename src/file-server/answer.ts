@@ -14,7 +14,7 @@ import {
   type Representation,
 } from './representation.ts';
 import { parseTarget } from './request-name.ts';
-import type { FileDigests, OpenedFile, Store } from './store.ts';
+import type { FileDigests, OpenedFile, Setback, Store } from './store.ts';
 
 /** The server that a request came to, as far as answering it needs to know. */
 export interface AnsweringServer {
@@ -137,15 +137,25 @@ async function digestsOf(file: OpenedFile): Promise<FileDigests> {
   if (file.digests !== undefined) return file.digests;
   const finding = file.findDigests();
   if (file.digestsIn * 1000 <= HASHING_PATIENCE) {
-    const patience = Promise.withResolvers<void>();
-    const timer = setTimeout(patience.resolve, HASHING_PATIENCE);
-    await Promise.race([finding, patience.promise]);
+    const patience = Promise.withResolvers<undefined>();
+    const timer = setTimeout(() => patience.resolve(undefined), HASHING_PATIENCE);
+    const setback = await Promise.race([finding, patience.promise]);
     clearTimeout(timer);
+    if (setback !== undefined) throw unhashable(file, setback);
     if (file.digests !== undefined) return file.digests;
   }
   const retryAfter = Math.min(MOST_HASHING_RETRY_SECONDS, Math.max(1, Math.ceil(file.digestsIn)));
   throw new HeadwaterError('HW_UNAVAILABLE', `the digests of ${file.name} are being computed; try again`, {
     details: { reason: 'hashing', retryAfter },
+  });
+}
+
+/** The whole story was told to the operator, with the path, which is not for clients. */
+function unhashable({ name }: OpenedFile, { error, until }: Setback): HeadwaterError {
+  const retryAfter = Math.max(1, Math.ceil((until - performance.now()) / 1000));
+  return new HeadwaterError(error.code, `${name} cannot be hashed, and is not served until it can`, {
+    cause: error,
+    details: { reason: 'unhashable', retryAfter },
   });
 }
 

@@ -2,7 +2,7 @@ import { close, fstatSync, read } from 'node:fs';
 
 import type { DigestService } from './digests/digest-service.ts';
 import { identityOf, sameIdentity, type FileIdentity } from './digests/file-identity.ts';
-import type { FileDigests, OpenedFile } from './store.ts';
+import type { FileDigests, OpenedFile, Setback } from './store.ts';
 
 /** An open file of a folder. */
 export class FileInPlace implements OpenedFile {
@@ -41,8 +41,9 @@ export class FileInPlace implements OpenedFile {
     return this.#service.known(this.#path, this.#identity);
   }
 
-  async findDigests(): Promise<void> {
-    await this.#service.find(this.#path, this.#identity, true);
+  async findDigests(): Promise<Setback | undefined> {
+    const found = await this.#service.find(this.#path, this.#identity, true);
+    return typeof found === 'object' && 'error' in found ? found : undefined;
   }
 
   get digestsIn(): number {

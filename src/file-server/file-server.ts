@@ -210,7 +210,9 @@ export class FileServer implements ServerHandle, AnsweringServer {
     let error: HeadwaterError;
     if (cause instanceof HeadwaterError) error = cause;
     else error = new HeadwaterError('HW_INTERNAL', 'the server failed at answering this', { cause });
-    if (error.code === 'HW_INTERNAL' || error.code === 'HW_DISK') this.#options.onFault(error, this);
+    const isFault = error.code === 'HW_INTERNAL' || error.code === 'HW_DISK';
+    // One that comes of another of ours was told when that happened.
+    if (isFault && !(error.cause instanceof HeadwaterError)) this.#options.onFault(error, this);
     if (response.headersSent) response.destroy();
     else sendFailure(response, error);
   }

@@ -55,6 +55,14 @@ export const SETTLE_TIME = 100;
 /** A file that changed while it was hashed is tried again after this, doubled each time up to the longest. */
 export const REHASH_DELAY = 250;
 export const MOST_REHASH_DELAY = 10_000;
+/**
+ * A file that could not be hashed is tried again when somebody asks for it, but not before this, doubled each time up
+ * to the longest: what hinders it (a bad disk, no memory for a thread) rarely passes within a moment.
+ */
+export const LEAST_SETBACK = 1_000;
+export const MOST_SETBACK = 60_000;
+/** When this many pairs of hashing threads have died in a row, no more are started for a while: it is not the file. */
+export const DEATHS_IN_A_ROW = 3;
 /** Hashing threads with nothing to do end after this. */
 export const HASHING_IDLE = 2_000;
 /** Kept digests that nobody asked for in this many days are removed. */

@@ -24,23 +24,20 @@ const PROGRESS_INTERVAL = 250;
 export async function readManifest(path: string, options: ReadManifestOptions = {}): Promise<Manifest> {
   const { cache, signal, onProgress } = options;
   const { real, identity } = await identify(path);
-  let fault: unknown;
   const service = new DigestService({
     cache: cache === false ? undefined : new DigestCache(cache),
     atOnce: 1,
-    onFault: (error) => {
-      fault ??= error;
-    },
+    onFault: () => undefined,
   });
   const stop = () => void service.close();
   signal?.addEventListener('abort', stop);
   const timer = onProgress && setInterval(() => onProgress(service.state), PROGRESS_INTERVAL);
   try {
     const isStopped = () => signal?.aborted === true;
-    const digests = isStopped() ? 'stopped' : await service.find(real, identity, true);
-    if (typeof digests === 'object') return parseManifest(digests.manifestText, path);
+    const found = isStopped() ? 'stopped' : await service.find(real, identity, true);
+    if (typeof found === 'object' && 'manifestText' in found) return parseManifest(found.manifestText, path);
     if (isStopped()) throw new HeadwaterError('HW_INTERRUPTED', `hashing ${path} was stopped`);
-    if (fault !== undefined) throw fault;
+    if (typeof found === 'object') throw found.error;
     throw new HeadwaterError('HW_SOURCE_CHANGED', `${path} changed while it was hashed`);
   } finally {
     clearInterval(timer);

@@ -1,3 +1,5 @@
+import type { HeadwaterError } from '../core/errors.ts';
+
 /** What a server needs to know of the place its files come from: a folder now, chunks by digest another time. */
 
 /** What is known of a file's bytes once they were read through. */
@@ -10,6 +12,13 @@ export interface FileDigests {
   readonly manifestSha256: string;
 }
 
+/** Why digests cannot be found out now. */
+export interface Setback {
+  readonly error: HeadwaterError;
+  /** When it may be tried again, milliseconds of `performance.now()`. */
+  readonly until: number;
+}
+
 /** A file that was opened for one request. Whoever opened it closes it. */
 export interface OpenedFile {
   /** The name it was asked for by. */
@@ -20,8 +29,11 @@ export interface OpenedFile {
   readonly modified: number;
   /** Undefined until they were found out. */
   readonly digests: FileDigests | undefined;
-  /** Finds them out before those that nobody waits for. Resolves when they are known or cannot be found out. */
-  findDigests(): Promise<void>;
+  /**
+   * Finds them out before those that nobody waits for. Resolves when they are known or cannot be found out: with why,
+   * where it is not that the file changed.
+   */
+  findDigests(): Promise<Setback | undefined>;
   /** Seconds that `findDigests` is likely to take from now. */
   readonly digestsIn: number;
   /** Reads bytes at `position` into the front of `block`: `callback(error, bytes)`; 0 bytes past the end. */

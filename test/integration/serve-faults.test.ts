@@ -30,7 +30,7 @@ class FakeFile implements OpenedFile {
     this.#fault = fault;
   }
 
-  async findDigests(): Promise<void> {}
+  async findDigests(): Promise<undefined> {}
 
   read(
     block: Buffer,

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 
 import { HeadwaterError } from '../../core/errors.ts';
 import { canonicalManifest, type Manifest } from '../../core/manifest.ts';
-import { CACHE_READS, HASHING_IDLE, SETTLE_TIME, URGENT_HASHED_AT_ONCE } from '../limits.ts';
-import type { FileDigests } from '../store.ts';
+import { CACHE_READS, SETTLE_TIME, URGENT_HASHED_AT_ONCE } from '../limits.ts';
+import type { FileDigests, Setback } from '../store.ts';
 import type { DigestCache } from './digest-cache.ts';
 import { lastTouched, sameIdentity, type FileIdentity } from './file-identity.ts';
-import { HashingPair } from './hashing-pair.ts';
+import type { HashingPair } from './hashing-pair.ts';
+import { HashingPairs } from './hashing-pairs.ts';
+import { Setbacks } from './setbacks.ts';
 import { Turnstile } from './turnstile.ts';
 
 /** Bytes a second that are assumed until something was measured. */
@@ -24,8 +26,8 @@ export interface HashingState {
   readonly bytesDone: number;
 }
 
-/** `changed`: the file is no longer in that state. `failed`: it cannot be read; the fault was told. */
-export type Found = FileDigests | 'changed' | 'failed' | 'closed';
+/** `changed`: the file is no longer in that state. A setback: it cannot be hashed now, and the fault was told. */
+export type Found = FileDigests | Setback | 'changed' | 'closed';
 
 interface Task {
   readonly path: string;
@@ -57,10 +59,9 @@ export class DigestService {
   readonly #tasks = new Map<string, Task>();
   readonly #running = new Set<Task>();
   readonly #queue: Task[] = [];
-  readonly #pairs = new Set<HashingPair>();
-  readonly #idlePairs: HashingPair[] = [];
+  readonly #pairs = new HashingPairs();
+  readonly #setbacks = new Setbacks();
   readonly #cacheReads = new Turnstile(CACHE_READS);
-  #idleTimer: NodeJS.Timeout | undefined;
   #rate = FIRST_GUESS;
   #bytes = 0;
   #bytesDone = 0;
@@ -94,6 +95,8 @@ export class DigestService {
       return before.found.promise;
     }
     if (this.#closed) return Promise.resolve('closed');
+    const setback = this.#setbacks.of(path, identity);
+    if (setback !== undefined) return Promise.resolve(setback);
     const size = Number(identity.size);
     const task: Task = { path, identity, size, found: Promise.withResolvers(), urgent, pair: undefined };
     this.#paths.add(path);
@@ -114,11 +117,10 @@ export class DigestService {
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#idleTimer);
     this.#queue.length = 0;
     for (const task of this.#tasks.values()) task.found.resolve('closed');
     this.#tasks.clear();
-    await Promise.all([...this.#pairs].map((pair) => pair.close()));
+    await this.#pairs.close();
   }
 
   async #begin(task: Task): Promise<void> {
@@ -169,42 +171,49 @@ export class DigestService {
   }
 
   async #run(task: Task): Promise<void> {
-    clearTimeout(this.#idleTimer);
-    const pair = this.#idlePairs.pop() ?? this.#newPair();
-    task.pair = pair;
     this.#running.add(task);
-    let result: Manifest | 'changed' | 'failed';
-    try {
-      await settled(task.identity);
-      const begun = performance.now();
-      result = this.#closed ? 'changed' : await pair.digest(task);
-      this.#idlePairs.push(pair);
-      if (result !== 'changed') {
-        this.#measure(task.size, performance.now() - begun);
-        await this.#keep(task, result);
-      }
-    } catch (error) {
-      if (this.#closed) return;
-      result = 'failed';
-      if (error instanceof HeadwaterError && error.code === 'HW_DISK') this.#idlePairs.push(pair);
-      else await this.#discard(pair);
-      this.#options.onFault(error);
-    }
+    const result = await this.#digest(task);
+    if (typeof result === 'object' && 'version' in result) await this.#keep(task, result);
     if (this.#closed) return;
     task.pair = undefined;
     this.#running.delete(task);
     this.#bytesDone += task.size;
     this.#settle(task, result);
     this.#dispatch();
-    if (this.#tasks.size === 0) this.#idleTimer = setTimeout(() => this.#dismiss(), HASHING_IDLE).unref();
   }
 
-  #settle(task: Task, result: Manifest | 'changed' | 'failed'): void {
+  async #digest(task: Task): Promise<Manifest | Setback | 'changed'> {
+    const { rest } = this.#pairs;
+    if (rest !== undefined) return rest;
+    try {
+      const pair = this.#pairs.take();
+      task.pair = pair;
+      try {
+        await settled(task.identity);
+        const begun = performance.now();
+        const result = await pair.digest(task);
+        if (result !== 'changed') this.#measure(task.size, performance.now() - begun);
+        return result;
+      } finally {
+        this.#pairs.giveBack(pair);
+      }
+    } catch (cause) {
+      const error =
+        cause instanceof HeadwaterError
+          ? cause
+          : new HeadwaterError('HW_INTERNAL', `hashing ${task.path} failed`, { cause });
+      if (!this.#closed) this.#options.onFault(error);
+      return this.#setbacks.add(task.path, task.identity, error);
+    }
+  }
+
+  #settle(task: Task, result: Manifest | Setback | 'changed'): void {
     if (this.#tasks.get(task.path) === task) this.#tasks.delete(task.path);
-    if (typeof result === 'string') {
+    if (typeof result === 'string' || 'error' in result) {
       task.found.resolve(result);
       return;
     }
+    this.#setbacks.forget(task.path);
     const manifestText = canonicalManifest(result);
     const manifestSha256 = createHash('sha256').update(manifestText).digest('hex');
     const digests: FileDigests = { sha256: result.sha256, manifestText, manifestSha256 };
@@ -226,21 +235,6 @@ export class DigestService {
 
   #measure(bytes: number, milliseconds: number): void {
     if (bytes >= LEAST_MEASURED) this.#rate = (bytes / milliseconds) * 1000;
-  }
-
-  #newPair(): HashingPair {
-    const pair = new HashingPair();
-    this.#pairs.add(pair);
-    return pair;
-  }
-
-  async #discard(pair: HashingPair): Promise<void> {
-    this.#pairs.delete(pair);
-    await pair.close();
-  }
-
-  #dismiss(): void {
-    for (const pair of this.#idlePairs.splice(0)) void this.#discard(pair);
   }
 }
 

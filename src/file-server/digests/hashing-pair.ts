@@ -22,6 +22,7 @@ export class HashingPair {
   readonly #reader: Worker;
   readonly #chunks: Worker;
   #fail: ((error: unknown) => void) | undefined;
+  #over: HeadwaterError | undefined;
 
   constructor() {
     const workerData: ThreadData = {
@@ -29,7 +30,17 @@ export class HashingPair {
       control: this.#control.buffer,
     };
     this.#reader = this.#start('reader-thread', workerData);
-    this.#chunks = this.#start('chunk-thread', workerData);
+    try {
+      this.#chunks = this.#start('chunk-thread', workerData);
+    } catch (error) {
+      void this.#reader.terminate();
+      throw error;
+    }
+  }
+
+  /** Why it digests nothing any more: a thread died, or it was closed. */
+  get over(): HeadwaterError | undefined {
+    return this.#over;
   }
 
   /** Bytes of the current file that were read. */
@@ -43,6 +54,8 @@ export class HashingPair {
    * @throws HeadwaterError `HW_DISK`, `HW_INTERNAL` (a thread died; the pair is of no more use)
    */
   async digest({ path, identity }: ReadJob): Promise<Manifest | 'changed'> {
+    // What died before there was anything to do had nobody to tell.
+    if (this.#over !== undefined) throw this.#over;
     const size = Number(identity.size);
     this.#ring.reset();
     Atomics.store(this.#control, CONTROL_READ, 0);
@@ -72,20 +85,29 @@ export class HashingPair {
   }
 
   async close(): Promise<void> {
-    this.#fail?.(new HeadwaterError('HW_INTERRUPTED', 'hashing was stopped'));
+    this.#end(new HeadwaterError('HW_INTERRUPTED', 'hashing was stopped'));
     await Promise.all([this.#reader.terminate(), this.#chunks.terminate()]);
   }
 
   #start(file: string, workerData: ThreadData): Worker {
     // The sources run as .ts, the built package as .js.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const worker = new Worker(new URL(`./${file}.${extension}`, import.meta.url), { workerData });
-    const died = (cause: unknown) =>
-      this.#fail?.(new HeadwaterError('HW_INTERNAL', `the ${file} ended unexpectedly`, { cause }));
-    worker.on('error', died);
-    worker.on('exit', died);
+    const worker = new Worker(new URL(`./${file}.${extension}`, import.meta.url), {
+      workerData,
+      // The caller's own are for the caller: with `--input-type`, say, no thread would start from a file.
+      execArgv: [],
+    });
+    const died = (why: string, cause?: unknown) =>
+      this.#end(new HeadwaterError('HW_INTERNAL', `the ${file} that hashes files ${why}`, { cause }));
+    worker.on('error', (cause) => died(`failed: ${String(cause)}`, cause));
+    worker.on('exit', (status) => died(`ended with status ${status}`));
     worker.unref();
     return worker;
+  }
+
+  #end(why: HeadwaterError): void {
+    this.#over ??= why;
+    this.#fail?.(this.#over);
   }
 }
 

@@ -123,7 +123,12 @@ describe('digests', () => {
     const file = await scratch.file('a', 10);
     const next = await scratch.file('b', 10);
     await rm(file.path);
-    assert.equal(await digests.find(file.path, file.identity, false), 'failed');
+    const found = await digests.find(file.path, file.identity, false);
+    assert.ok(typeof found === 'object' && 'error' in found);
+    assert.equal(found.error.code, 'HW_DISK');
+    assert.deepEqual(digests.faults, [found.error]);
+    // Asked again at once, it is not tried again.
+    assert.equal(await digests.find(file.path, file.identity, true), found);
     assert.equal(digests.faults.length, 1);
     expectDigestsOf(next, await digests.find(next.path, next.identity, false));
   });
