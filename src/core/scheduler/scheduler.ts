@@ -2,25 +2,20 @@ import type { Bitmap } from '../bitmap.ts';
 import { ConnectionTrials } from './connections.ts';
 import { backoff, FAULTS } from './faults.ts';
 import { Ledger } from './ledger.ts';
-import { RateMeter } from './rate.ts';
+import { advance, bytesArrived, headArrived, held, viewOf } from './observed.ts';
 import { isSilent, patience, quietFor } from './silence.ts';
 import { spanChunks, worthTaking } from './span.ts';
-import { busyLanes, newSource, offers, type Lane, type Pair, type Source } from './state.ts';
+import { busyLanes, newLane, newSource, offers, type Lane, type Source } from './state.ts';
 import { spansUnderWay, tailWork, type Span } from './tail.ts';
 import type { Action, Fault, FaultKind, SchedulerApi, SchedulerOptions, SourceView } from './types.ts';
+import { Waste } from './waste.ts';
 
 /** Most connections to one source when the caller names no number. */
 export const MOST_CONNECTIONS = 16;
-/** Part of the file that hedging may fetch twice... */
-const WASTE_PART = 0.01;
-/** ... and chunks that it may in a small file, where 1 % is less than a chunk. */
-const WASTE_CHUNKS = 2;
 /** Milliseconds between looks at what flows, while something does. */
 const TICK = 250;
 /** The same while a source has nothing to do: the end is near. */
 const TAIL_TICK = 50;
-/** How fast the memory of a long gap fades, each time bytes come. */
-const GAP_FADE = 0.98;
 
 /** The state machine that decides which source fetches what next. */
 export class Scheduler implements SchedulerApi {
@@ -34,15 +29,13 @@ export class Scheduler implements SchedulerApi {
   readonly #wholeFile: boolean;
   readonly #mostHedge: number;
   readonly #random: () => number;
-  /** Bytes that hedging may still waste; a running hedge holds back a chunk's worth. */
-  #budget: number;
+  readonly #waste: Waste;
   #actions: Action[] = [];
   /** What is under way, during one `decide`. */
   #spans: readonly Span[] | undefined;
   #lastLane = 0;
   #received = 0;
   #wakeAt = 0;
-  wastedBytes = 0;
   tailFrom: number | undefined;
 
   constructor(options: SchedulerOptions) {
@@ -53,7 +46,7 @@ export class Scheduler implements SchedulerApi {
     this.#wholeFile = options.wholeFile ?? false;
     this.#mostHedge = options.mostHedge ?? Infinity;
     this.#random = options.random;
-    this.#budget = options.wasteBudget ?? Math.max(layout.size * WASTE_PART, layout.chunkSize * WASTE_CHUNKS);
+    this.#waste = new Waste(layout, options.wasteBudget);
     this.#trials = new ConnectionTrials(this.#fixed ? 0 : this.#mostConnections);
   }
 
@@ -63,6 +56,10 @@ export class Scheduler implements SchedulerApi {
 
   get done(): Bitmap {
     return this.#ledger.done;
+  }
+
+  get wastedBytes(): number {
+    return this.#waste.bytes;
   }
 
   get wakeAt(): number {
@@ -93,41 +90,16 @@ export class Scheduler implements SchedulerApi {
   }
 
   headArrived(id: number, now: number): void {
-    const lane = this.#lane(id);
-    const { source } = lane;
-    if (lane.headAt !== undefined) return;
-    this.#advance(source, now);
-    lane.headAt = now;
-    const wait = now - lane.startedAt;
-    source.leastWait = Math.min(source.leastWait ?? wait, wait);
-    source.mostWait = Math.max(source.mostWait * GAP_FADE, wait);
-    lane.activeAt = now;
-    lane.heldTime = 0;
-    source.open.add(lane.slot);
+    headArrived(this.#lane(id), now);
   }
 
   progress(id: number, bytes: number, now: number): void {
-    const lane = this.#lane(id);
-    const { source } = lane;
-    this.#advance(source, now);
-    source.gap = Math.max(source.gap * GAP_FADE, lane.headAt === lane.activeAt ? 0 : now - lane.activeAt);
-    lane.activeAt = now;
-    lane.heldTime = 0;
-    lane.partial += bytes;
-    lane.meter.add(bytes);
-    source.meter.add(bytes);
-    source.total += bytes;
+    bytesArrived(this.#lane(id), bytes, now);
     this.#received += bytes;
   }
 
-  hold(id: number, held: boolean, now: number): void {
-    const lane = this.#lane(id);
-    if (held) {
-      lane.heldAt ??= now;
-    } else if (lane.heldAt !== undefined) {
-      lane.heldTime += now - Math.max(lane.heldAt, lane.activeAt);
-      lane.heldAt = undefined;
-    }
+  hold(id: number, isHeld: boolean, now: number): void {
+    held(this.#lane(id), now, isHeld);
   }
 
   landed(id: number, chunk: number): void {
@@ -142,7 +114,7 @@ export class Scheduler implements SchedulerApi {
   verified(id: number, chunk: number): void {
     const lane = this.#lane(id);
     const rival = this.#ledger.rivalOf(lane, chunk);
-    if (!this.#ledger.finish(chunk)) this.#lose(lane, this.#ledger.layout.bytes(chunk));
+    if (!this.#ledger.finish(chunk)) this.#waste.lose(lane, this.#ledger.layout.bytes(chunk));
     // What the rival brought is counted as lost when its lane ends, or when its copy is judged.
     else if (rival?.next === chunk && !rival.ended && !rival.cancelled) {
       this.#drop(rival);
@@ -155,7 +127,7 @@ export class Scheduler implements SchedulerApi {
     const { source } = lane;
     source.badChunks++;
     if (!this.#ledger.isDone(chunk)) this.#ledger.release(chunk, lane);
-    this.#lose(lane, this.#ledger.layout.bytes(chunk));
+    this.#waste.lose(lane, this.#ledger.layout.bytes(chunk));
     this.#judged(lane);
     this.ban(source.id, 'bad-bytes', now);
   }
@@ -164,7 +136,7 @@ export class Scheduler implements SchedulerApi {
     const source = this.#source(except);
     this.#ledger.holdersChanged();
     for (const chunk of chunks) {
-      if (this.#ledger.isDone(chunk)) this.wastedBytes += this.#ledger.layout.bytes(chunk);
+      if (this.#ledger.isDone(chunk)) this.#waste.bytes += this.#ledger.layout.bytes(chunk);
       this.#ledger.reopen(chunk);
       for (const other of this.#ordered) other.not.delete(chunk);
       source.not.add(chunk);
@@ -174,10 +146,10 @@ export class Scheduler implements SchedulerApi {
   laneEnded(id: number, fault: Fault | undefined, now: number): void {
     const lane = this.#lane(id);
     const { source } = lane;
-    this.#advance(source, now);
+    advance(source, now);
     lane.ended = true;
     source.slots[lane.slot] = undefined;
-    this.#lose(lane, lane.partial);
+    this.#waste.lose(lane, lane.partial);
     for (let chunk = lane.next; chunk < lane.to; chunk++) this.#ledger.release(chunk, lane);
     if (lane.unjudged === 0) this.#forget(lane);
     if (fault !== undefined) {
@@ -211,7 +183,7 @@ export class Scheduler implements SchedulerApi {
 
   /** Time passed for a source: it may be asked again, or it has been silent for too long. */
   #look(source: Source, now: number): void {
-    this.#advance(source, now);
+    advance(source, now);
     if (source.state === 'waiting' && now >= source.retryAt) {
       source.state = 'running';
       source.trial = true;
@@ -255,7 +227,7 @@ export class Scheduler implements SchedulerApi {
     }
     this.#spans = undefined;
     source.lastSpan = run.to - run.from;
-    this.#fetch(source, run.from, run.to, false, now);
+    this.#fetch(source, run, false, now);
     return true;
   }
 
@@ -264,68 +236,43 @@ export class Scheduler implements SchedulerApi {
     const last = this.#ledger.layout.count - 1;
     if (!this.#ledger.isMissing(last) || last >= this.#ledger.limit || !offers(source, last)) return false;
     if (!worthTaking(last, source, this.#ordered, this.#ledger, now)) return false;
-    this.#fetch(source, last, last + 1, false, now);
+    this.#fetch(source, { from: last, to: last + 1 }, false, now);
     return true;
   }
 
   #helpOut(source: Source, now: number): boolean {
     this.#spans ??= spansUnderWay(this.#ordered, this.#ledger, now);
-    const budget = { waste: this.#budget, hedge: Math.min(this.#budget, this.#mostHedge) };
+    const budget = { waste: this.#waste.left, hedge: Math.min(this.#waste.left, this.#mostHedge) };
     const work = tailWork(source, this.#ordered, this.#spans, this.#ledger, now, budget);
     if (work === undefined) return false;
     this.#spans = undefined;
     if (work.type === 'drop') {
-      this.#leavePair(work.victim);
       // More of the chunk may come before its lane has ended.
-      work.victim.pair = { reserved: this.#ledger.layout.bytes(work.victim.next), lanes: 1 };
-      this.#budget -= work.victim.pair.reserved;
+      this.#waste.reserve(this.#ledger.layout.bytes(work.victim.next), [work.victim]);
       this.#drop(work.victim);
       return false;
     }
     if (work.type === 'hedge') {
-      const pair: Pair = { reserved: this.#ledger.layout.bytes(work.chunk), lanes: 2 };
-      this.#budget -= pair.reserved;
-      this.#leavePair(work.victim);
-      this.#fetch(source, work.chunk, work.chunk + 1, true, now).pair = pair;
-      work.victim.pair = pair;
+      const hedge = this.#fetch(source, { from: work.chunk, to: work.chunk + 1 }, true, now);
+      this.#waste.reserve(this.#ledger.layout.bytes(work.chunk), [hedge, work.victim]);
       return true;
     }
     const { victim, from, to } = work;
     for (let chunk = from; chunk < to; chunk++) this.#ledger.release(chunk, victim);
     victim.to = from;
     this.#act({ type: 'shorten', lane: victim.id, to: from });
-    this.#fetch(source, from, to, false, now);
+    this.#fetch(source, { from, to }, false, now);
     return true;
   }
 
-  #fetch(source: Source, from: number, to: number, hedge: boolean, now: number): Lane {
-    const slot = freeSlot(source);
-    const lane: Lane = {
-      id: ++this.#lastLane,
-      source,
-      slot,
-      from,
-      to,
-      next: from,
-      partial: 0,
-      hedge,
-      startedAt: now,
-      strikes: source.strikes,
-      activeAt: now,
-      headAt: undefined,
-      heldAt: undefined,
-      heldTime: 0,
-      cancelled: false,
-      ended: false,
-      unjudged: 0,
-      pair: undefined,
-      meter: new RateMeter(now),
-    };
-    this.#advance(source, now);
+  #fetch(source: Source, span: { from: number; to: number }, hedge: boolean, now: number): Lane {
+    advance(source, now);
+    const lane = newLane(++this.#lastLane, source, span, hedge, now);
+    const { id, slot, from, to } = lane;
     source.slots[slot] = lane;
-    this.#lanes.set(lane.id, lane);
+    this.#lanes.set(id, lane);
     for (let chunk = from; chunk < to; chunk++) this.#ledger.owe(chunk, lane);
-    this.#act({ type: 'fetch', lane: lane.id, source: source.id, slot, from, to, hedge });
+    this.#act({ type: 'fetch', lane: id, source: source.id, slot, from, to, hedge });
     return lane;
   }
 
@@ -394,7 +341,7 @@ export class Scheduler implements SchedulerApi {
     this.#trials.drop(source);
     for (const lane of busyLanes(source)) if (!lane.cancelled) this.#cancel(lane, 'source-gone');
     this.#act({ type: 'source', source: source.id, state: 'banned', fault });
-    this.#advance(source, now);
+    advance(source, now);
   }
 
   /** The lane's chunks stay its own until it has ended: until then it may still be writing. */
@@ -416,27 +363,7 @@ export class Scheduler implements SchedulerApi {
 
   #forget(lane: Lane): void {
     this.#lanes.delete(lane.id);
-    this.#leavePair(lane);
-  }
-
-  #leavePair({ pair }: Lane): void {
-    if (pair !== undefined && --pair.lanes === 0) this.#budget += pair.reserved;
-  }
-
-  /** Bytes that came in vain. */
-  #lose(lane: Lane, bytes: number): void {
-    this.wastedBytes += bytes;
-    if (lane.pair !== undefined) this.#budget -= bytes;
-  }
-
-  #advance(source: Source, now: number): void {
-    let busy = false;
-    for (const lane of source.slots) {
-      if (lane === undefined) continue;
-      lane.meter.advance(now, lane.headAt !== undefined);
-      busy = true;
-    }
-    source.meter.advance(now, busy);
+    this.#waste.settle(lane);
   }
 
   #act(action: Action): void {
@@ -457,26 +384,7 @@ export class Scheduler implements SchedulerApi {
   }
 
   views(now: number): SourceView[] {
-    return this.#ordered.map((source) => {
-      this.#advance(source, now);
-      const busy = busyLanes(source).length;
-      const { id, state, failures, badChunks, meter, total } = source;
-      return {
-        source: id,
-        state,
-        rate: busy === 0 ? 0 : (meter.rate ?? 0),
-        busy,
-        bytes: total,
-        busySeconds: meter.busyTime / 1000,
-        failures,
-        badChunks,
-      };
-    });
+    return this.#ordered.map((source) => viewOf(source, now));
   }
 }
-
-function freeSlot(source: Source): number {
-  let slot = 0;
-  while (source.slots[slot] !== undefined) slot++;
-  return slot;
 }

@@ -109,3 +109,40 @@ export function busyLanes(source: Source): Lane[] {
 export function offers(source: Source, chunk: number): boolean {
   return (source.has?.has(chunk) ?? true) && !source.not.has(chunk);
 }
+
+/** A request for chunks `from` to `to` that is about to be sent. */
+export function newLane(
+  id: number,
+  source: Source,
+  span: { from: number; to: number },
+  hedge: boolean,
+  now: number,
+): Lane {
+  return {
+    id,
+    source,
+    slot: freeSlot(source),
+    from: span.from,
+    to: span.to,
+    next: span.from,
+    partial: 0,
+    hedge,
+    startedAt: now,
+    strikes: source.strikes,
+    activeAt: now,
+    headAt: undefined,
+    heldAt: undefined,
+    heldTime: 0,
+    cancelled: false,
+    ended: false,
+    unjudged: 0,
+    pair: undefined,
+    meter: new RateMeter(now),
+  };
+}
+
+function freeSlot(source: Source): number {
+  let slot = 0;
+  while (source.slots[slot] !== undefined) slot++;
+  return slot;
+}
