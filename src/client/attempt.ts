@@ -3,11 +3,11 @@ import { Writable } from 'node:stream';
 import { ChunkLayout } from '../core/chunks.ts';
 import { HeadwaterError } from '../core/errors.ts';
 import { layoutOf, type Manifest } from '../core/manifest.ts';
-import { CrossCheck, type Verdict } from './cross-check.ts';
-import type { Content, Destination } from './destinations/destination.ts';
+import type { Destination } from './destinations/destination.ts';
 import { FileDestination } from './destinations/file-destination.ts';
 import { outputPath } from './destinations/output-path.ts';
 import { StreamDestination } from './destinations/stream-destination.ts';
+import { Examination } from './examination.ts';
 import { Fetching } from './fetching.ts';
 import { findLiars } from './liar-hunt.ts';
 import type { Settings } from './options.ts';
@@ -15,14 +15,10 @@ import type { Figures, Progress } from './progress.ts';
 import { SourceError } from './sources/fault.ts';
 import { probe } from './sources/probe.ts';
 import type { Introduction, Source } from './sources/source.ts';
-import { heldAgainst } from './spot-check.ts';
 import { Tally } from './tally.ts';
 import type { Totals } from './totals.ts';
 import type { StateChange } from './transfer.ts';
 import type { Verification } from './types.ts';
-
-/** Milliseconds that a finished download waits for sources that are still being held against each other. */
-const CROSS_CHECK_GRACE = 2_000;
 
 interface Options {
   readonly settings: Settings;
@@ -70,7 +66,7 @@ export class Attempt {
   /** Who joins later than this would have to be examined after all was fetched. */
   #joinable = true;
   #destination: Destination | undefined;
-  #crossCheck: CrossCheck | undefined;
+  #examination: Examination | undefined;
   #stopped: { readonly error: unknown } | undefined;
 
   constructor(options: Options) {
@@ -194,19 +190,19 @@ export class Attempt {
 
   /** Fetches what is missing, until it is all there and of sources that are to be believed. */
   async #fetchAll(destination: Destination): Promise<void> {
-    const { fixedConnections } = this.#options.settings;
-    if (!this.#options.vouched && !this.wholeFile && this.#layout.size > 0) {
-      this.#crossCheck = this.#newCrossCheck();
-    }
-    // Where each source is to be examined before it is asked, they join one after another.
-    const first = this.#crossCheck !== undefined && fixedConnections ? [] : [...this.#members];
+    const examination = this.#newExamination(destination);
+    this.#examination = examination;
+    // Where each source is to be asked before it is downloaded from, they join one after another.
+    const first = examination?.askFirst === true ? [] : [...this.#members];
     const fetched = this.#fetch(destination, first, 'endless');
     for (const member of this.#members) this.#admit(...member);
     await fetched;
     this.#joinable = false;
-    await this.#finishCrossCheck(destination);
+    await examination?.finish(destination.content, this.tally, this.#members);
+    this.#throwIfStopped();
+    await Promise.all(this.#reopening);
     while (!this.tally.complete) {
-      const believed = [...this.#members].filter(([source]) => this.#crossCheck?.agrees(source) === true);
+      const believed = [...this.#members].filter(([source]) => examination?.agrees(source) === true);
       if (!(await this.#fetch(destination, believed, 'until banned'))) {
         throw new HeadwaterError('HW_SOURCES_LOST', 'no source is left whose bytes are to be believed');
       }
@@ -257,43 +253,34 @@ export class Attempt {
     }
   }
 
-  #newCrossCheck(): CrossCheck {
-    return new CrossCheck({
-      size: this.#layout.size,
+  #newExamination(destination: Destination): Examination | undefined {
+    const { vouched, settings, sha256, manifest, expecting, progress } = this.#options;
+    if (vouched || this.wholeFile || this.#layout.size === 0) return undefined;
+    return new Examination({
+      layout: this.#layout,
       signal: this.#stopping.signal,
-      expecting: this.#options.expecting,
-      judge: (verdict) => this.#judge(verdict),
+      // Where the caller has said how many connections there may be, there is none to spare.
+      askFirst: settings.fixedConnections,
+      expecting,
+      digestDecides: sha256 !== undefined || manifest !== undefined,
+      holdBack: (until) => destination.holdBack(until),
+      disown: (source) => this.#disown(source),
+      disownEarlier: async () => {
+        progress.notice('what an earlier run had left is of another file; it is fetched again');
+        const earlier = this.tally.chunksOf(Tally.earlier);
+        this.tally.forget(earlier);
+        await undone(destination, earlier);
+      },
       failed: (error) => this.stop(error),
     });
   }
 
-  /**
-   * Holds a source against the others. It is downloaded from meanwhile, unless the caller has said how many connections
-   * there may be: then there is none to spare, and the source is asked first.
-   */
   #admit(source: Source, introduction: Introduction): void {
-    const { fixedConnections } = this.#options.settings;
     const join = (): void => {
       if (!this.#banned.has(source)) this.#fetching.add(source, introduction);
     };
-    const examined = this.#crossCheck?.join(source, introduction, !fixedConnections);
-    if (examined !== undefined) this.#destination?.holdBack(inTime(examined, CROSS_CHECK_GRACE));
-    if (examined === undefined || !fixedConnections) join();
-    else examined.then(join, (error: unknown) => this.stop(error));
-  }
-
-  #judge({ odd, split }: Verdict): void {
-    if (!split) for (const source of odd) this.#disown(source);
-    // Where some source states a digest, that decides.
-    else if (this.#options.sha256 === undefined && this.#options.manifest === undefined) {
-      const who = odd.map((source) => source.shown).join(', ');
-      this.stop(
-        new HeadwaterError(
-          'HW_SOURCES_DISAGREE',
-          `the sources send different bytes, and no majority says which are right (${who}); --sha256 or --manifest decides`,
-        ),
-      );
-    }
+    const admitted = this.#examination?.admitted(source, introduction) ?? Promise.resolve();
+    admitted.then(join, (error: unknown) => this.stop(error));
   }
 
   /** Drops a source whose bytes are not to be believed, and all that it gave. */
@@ -315,41 +302,6 @@ export class Attempt {
     this.#reopening.add(reopening);
   }
 
-  /** What was given by sources that could not be asked is held against the others. */
-  async #finishCrossCheck(destination: Destination): Promise<void> {
-    const check = this.#crossCheck;
-    if (check === undefined) return;
-    await check.close(CROSS_CHECK_GRACE);
-    this.#throwIfStopped();
-    const { content } = destination;
-    if (content !== undefined) {
-      const others = [...this.#members].filter(([source]) => check.agrees(source));
-      for (const [source] of this.#members) {
-        const given = this.tally.chunksOf(source.id);
-        if (given.length === 0 || check.agrees(source)) continue;
-        const right = await heldAgainst(content, this.#layout, given, others, this.#stopping.signal);
-        if (right === false) this.#disown(source);
-      }
-      if (this.#disowned.size > 0) await this.#doubtEarlier(destination, content, others);
-    }
-    await Promise.all(this.#reopening);
-  }
-
-  /** Who vouched for what an earlier run had left may be among those that are not believed any more. */
-  async #doubtEarlier(
-    destination: Destination,
-    content: Content,
-    others: readonly (readonly [Source, Introduction])[],
-  ): Promise<void> {
-    const earlier = this.tally.chunksOf(Tally.earlier);
-    if (earlier.length === 0) return;
-    const right = await heldAgainst(content, this.#layout, earlier, others, this.#stopping.signal);
-    if (right !== false) return;
-    this.#options.progress.notice('what an earlier run had left is of another file; it is fetched again');
-    this.tally.forget(earlier);
-    await destination.sink({ allow: () => {}, stop: () => {} }).undone(earlier);
-  }
-
   /** The digest of the whole is wrong: somebody lied. */
   async #hunt(destination: Destination, sha256: string, found: string): Promise<void> {
     const { content } = destination;
@@ -369,7 +321,7 @@ export class Attempt {
       },
       sources: () => [...this.#members.keys()].filter((source) => !this.#banned.has(source)),
       doubt: ({ id }) => totals.views.find(({ source }) => source === id)?.failures ?? 0,
-      reopen: (chunks) => destination.sink({ allow: () => {}, stop: () => {} }).undone(chunks),
+      reopen: (chunks) => undone(destination, chunks),
       fetch: (from, patience) => {
         const members = [...this.#members].filter(([source]) => from.includes(source));
         return this.#fetch(destination, members, patience);
@@ -395,10 +347,7 @@ export class Attempt {
   }
 }
 
-/** Resolves when `work` has, or after so many milliseconds. */
-function inTime(work: Promise<void>, most: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, most);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
+/** Chunks are missing again while nothing is fetched. */
+function undone(destination: Destination, chunks: readonly number[]): Promise<void> {
+  return destination.sink({ allow: () => {}, stop: () => {} }).undone(chunks);
 }

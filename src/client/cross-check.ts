@@ -55,16 +55,18 @@ export class CrossCheck {
     return asking;
   }
 
-  /** Waits for those who are being asked, up to `most` milliseconds, and counts what there is. Nobody joins after it. */
-  async close(most: number): Promise<void> {
-    if (!this.#over) {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, most);
-      });
-      await Promise.race([Promise.all(this.#asking.values()), late]);
-      clearTimeout(timer);
-    }
+  /** Resolves when those who are being asked have answered or failed to, or `most` milliseconds have gone by. */
+  async settled(most: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, most);
+    });
+    await Promise.race([Promise.all(this.#asking.values()), late]);
+    clearTimeout(timer);
+  }
+
+  /** Nobody joins any more, and who has not answered does not count. */
+  close(): void {
     this.#over = true;
     this.#count(true);
   }

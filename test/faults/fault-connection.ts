@@ -39,6 +39,7 @@ class FaultConnection {
   readonly #socket: Socket;
   readonly #number: number;
   readonly #host: ConnectionHost;
+  readonly #pieces: AsyncIterator<Buffer>;
   #unread = Buffer.alloc(0);
   #served = 0;
 
@@ -46,16 +47,17 @@ class FaultConnection {
     this.#socket = socket;
     this.#number = number;
     this.#host = host;
+    this.#pieces = socket[Symbol.asyncIterator]();
   }
 
   async serve(): Promise<void> {
-    const pieces: AsyncIterator<Buffer> = this.#socket[Symbol.asyncIterator]();
     for (;;) {
-      const request = await this.#nextRequest(pieces);
+      const request = await this.#nextRequest(this.#pieces);
       if (request === undefined) return;
       await this.#host.thawed();
       await this.#answer(request, this.#host.seen(request));
-      if (this.#socket.destroyed || this.#socket.writableEnded) return;
+      if (this.#socket.destroyed) return;
+      if (this.#socket.writableEnded) return await this.#untilClosed();
     }
   }
 
@@ -183,7 +185,13 @@ class FaultConnection {
   }
 
   async #silence(): Promise<void> {
-    if (!this.#socket.destroyed) await once(this.#socket, 'close');
+    await this.#untilClosed();
+    this.#socket.destroy();
+  }
+
+  /** Reads on, so that it is seen when the other side closes. */
+  async #untilClosed(): Promise<void> {
+    while ((await this.#pieces.next()).done !== true);
   }
 
   async #endlessHead(): Promise<void> {

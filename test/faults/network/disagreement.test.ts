@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
 import { describe, test } from 'node:test';
 
 import { MIB } from '../../../src/core/chunks.ts';
@@ -210,6 +211,17 @@ describe('sources of one size and different bytes, with no digest', { concurrenc
     await using lab = await Lab.of([dying, slow(3 * MIB), slow(3 * MIB)]);
     const report = await lab.get();
     lab.hasTheFile();
+    assert.deepEqual(bans(report), { 1: 'HW_SOURCES_DISAGREE' });
+    assert.equal(of(report, 1).bytes, 0);
+  });
+
+  test('into a stream, the odd one is found before a byte of it is taken', async () => {
+    await using lab = await Lab.of([LIE, HONEST, HONEST]);
+    const output = new PassThrough();
+    const received = output.toArray() as Promise<Buffer[]>;
+    const report = await lab.get({ output });
+    output.end();
+    assert.ok(Buffer.concat(await received).equals(lab.bytes));
     assert.deepEqual(bans(report), { 1: 'HW_SOURCES_DISAGREE' });
     assert.equal(of(report, 1).bytes, 0);
   });
