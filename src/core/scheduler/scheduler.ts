@@ -387,4 +387,3 @@ export class Scheduler implements SchedulerApi {
     return this.#ordered.map((source) => viewOf(source, now));
   }
 }
-}
