@@ -23,6 +23,9 @@ import { WriteQueue } from './write-queue.ts';
 /** Chunks of an earlier run that are looked at together: enough to keep the hash threads busy. */
 const LOOKS_AT_ONCE = 8;
 
+/** Milliseconds that sources have to send their blocks once the first has. */
+const SAMPLE_GRACE = 2_000;
+
 interface Options {
   readonly path: string;
   readonly layout: ChunkLayout;
@@ -165,15 +168,21 @@ export class FileDestination implements Destination, Content {
       agree: [],
       failure: undefined,
     };
+    const enough = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
     const ask = async ([source, introduction]: [Source, Introduction]): Promise<void> => {
       try {
-        const theirs = await fingerprint(source, introduction, blocks, signal);
+        const either = AbortSignal.any([signal, enough.signal]);
+        const theirs = await fingerprint(source, introduction, blocks, either);
         (theirs === own ? votes.agree : votes.differ).push(source);
+        // One answer is enough to go on from; the others have had time to give theirs.
+        timer ??= setTimeout(() => enough.abort(), SAMPLE_GRACE);
       } catch (error) {
         votes.failure = error;
       }
     };
     await Promise.all([...sources].map(ask));
+    clearTimeout(timer);
     return votes;
   }
 

@@ -70,6 +70,21 @@ describe('a server that falls silent', { concurrency: 8 }, () => {
     },
   );
 
+  test('when a download goes on with no digest: the others tell that it is the same file', async () => {
+    await using lab = await Lab.of([slow(2 * MIB), HONEST], { size: 6 * MIB });
+    const stop = new AbortController();
+    lab.on(
+      (event) => event.event === 'progress' && event.bytes > MIB,
+      () => stop.abort(),
+    );
+    await failure(lab.get({ interval: 0.05, signal: stop.signal }));
+    lab.server(1).behave(afterProbe({ does: 'fall silent' }));
+    const report = await lab.get();
+    lab.hasTheFile();
+    assert.ok(report.resumedBytes >= MIB);
+    assert.ok(report.seconds < 10, `${report.seconds} s`);
+  });
+
   test('before it says a word: the download begins and ends without it', async () => {
     await using lab = await Lab.of([{ does: 'fall silent' }, HONEST]);
     const report = await lab.get({ sha256: lab.sha256 });
