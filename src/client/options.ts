@@ -76,6 +76,7 @@ const KNOWN: Readonly<Record<keyof DownloadOptions, true>> = {
 export function normalize(sources: readonly (string | URL)[], options: DownloadOptions): Settings {
   for (const key of Object.keys(options))
     if (!Object.hasOwn(KNOWN, key)) usage(`there is no option "${key}"`);
+  checkKinds(options);
   const { connections } = options;
   const mostConnections = wholeNumber('connections', connections ?? MOST_CONNECTIONS, 1, CEILING_CONNECTIONS);
   if (options.limit !== undefined) number('limit', options.limit, LEAST_LIMIT, Infinity);
@@ -111,6 +112,24 @@ export function normalize(sources: readonly (string | URL)[], options: DownloadO
     signal: options.signal,
     onEvent: options.onEvent ?? (() => {}),
   };
+}
+
+/** For callers without a compiler that would tell them. */
+function checkKinds(options: DownloadOptions): void {
+  const { sha256, headers, tls, proxy, resume, force, signal, onEvent } = options;
+  if (sha256 !== undefined && typeof sha256 !== 'string') usage('sha256 takes 64 hexadecimal digits');
+  if (headers !== undefined && !isRecord(headers)) usage('headers takes an object of names and values');
+  if (tls !== undefined && !isRecord(tls)) usage('tls takes an object with ca, cert, key and insecure');
+  for (const key of Object.keys(tls ?? {}))
+    if (!['ca', 'cert', 'key', 'insecure'].includes(key)) usage(`tls has no option "${key}"`);
+  for (const [name, value] of Object.entries({ proxy, resume, force }))
+    if (value !== undefined && typeof value !== 'boolean') usage(`${name} takes true or false`);
+  if (signal !== undefined && !(signal instanceof AbortSignal)) usage('signal takes an AbortSignal');
+  if (onEvent !== undefined && typeof onEvent !== 'function') usage('onEvent takes a function');
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function usage(message: string): never {
@@ -176,6 +195,7 @@ function givenManifest(
 function checkedHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   for (const [name, value] of Object.entries(headers)) {
     if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) usage(`"${name}" is not a header name`);
+    if (typeof value !== 'string') usage(`header "${name}" takes a text`);
     if (/[\r\n\0]/.test(value)) usage(`the value of header "${name}" has a line break`);
     if (/^(range|host|connection|content-length|transfer-encoding|accept-encoding)$/i.test(name)) {
       usage(`header "${name}" is set by the program itself`);

@@ -158,6 +158,13 @@ const wrong: readonly [string, Record<string, unknown>, RegExp][] = [
   ['an output that is neither', { output: 7 }, /output takes a path or a writable stream/],
   ['an empty output', { output: '' }, /output takes a path/],
   ['a header that breaks the line', { headers: { 'x-a': 'b\r\nc: d' } }, /line break/],
+  ['a header that is no text', { headers: { 'x-a': 1 } }, /header "x-a" takes a text/],
+  ['headers that are a list', { headers: ['x-a: b'] }, /headers takes an object/],
+  ['a TLS option that does not exist', { tls: { cA: '' } }, /tls has no option "cA"/],
+  ['a word for a truth', { force: 'no' }, /force takes true or false/],
+  ['a number for a digest', { sha256: 5 }, /sha256 takes/],
+  ['a signal that is none', { signal: {} }, /signal takes an AbortSignal/],
+  ['a listener that is none', { onEvent: 'log' }, /onEvent takes a function/],
   ['a header of our own', { headers: { Range: 'bytes=0-' } }, /set by the program itself/],
 ];
 for (const [what, options, message] of wrong) {
