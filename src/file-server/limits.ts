@@ -6,6 +6,10 @@ export const FIRST_PORT = 8080;
 export const PORTS_TRIED = 100;
 /** Most servers in one process: each costs a listening socket and a line on the screen. */
 export const MOST_SERVERS = 256;
+/** Least seconds between two `status` events: more of them nobody can read. */
+export const LEAST_STATUS_INTERVAL = 0.05;
+/** Longest interval and longest grace, seconds: a timer of more than 24 days would go off at once. */
+export const MOST_SECONDS = 86_400;
 
 /**
  * One block: what is read at once, checked at once and handed to the socket at once. Larger blocks no longer cost

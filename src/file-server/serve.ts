@@ -6,11 +6,12 @@ import { ControlServer } from './control.ts';
 import { DigestCache } from './digests/digest-cache.ts';
 import { DigestService, type HashingState } from './digests/digest-service.ts';
 import { FileServer } from './file-server.ts';
+import { findRoots } from './find-roots.ts';
 import { FolderStore } from './folder-store.ts';
 import { CONNECTION_TIMES } from './http-server.ts';
 import { MOST_HASHED_AT_ONCE } from './limits.ts';
 import type { ServeEvent, ServeOptions, Serving } from './serve-types.ts';
-import { findRoots, normaliseServeOptions, type ServeSettings } from './settings.ts';
+import { normaliseServeOptions, type ServeSettings } from './serve-options.ts';
 
 /**
  * Serves files, and the files of folders, in place. Resolves when all servers listen; digests are still being computed

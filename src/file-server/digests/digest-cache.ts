@@ -3,12 +3,22 @@ import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from 'n
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
+import * as z from 'zod';
+
 import { canonicalManifest, parseManifest, type Manifest } from '../../core/manifest.ts';
 import { CACHE_DAYS } from '../limits.ts';
 import { identityText, type FileIdentity } from './file-identity.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
 const VERSION = 1;
+
+/** One entry as it lies on the disk. What the manifest has to be says the one who reads manifests. */
+const ENTRY = z.strictObject({
+  version: z.literal(VERSION),
+  path: z.string(),
+  state: z.string(),
+  manifest: z.unknown(),
+});
 
 /** The user's cache folder (XDG base directories), with this program's name. */
 export function defaultCacheFolder(): string {
@@ -32,10 +42,9 @@ export class DigestCache {
   async load(path: string, identity: FileIdentity): Promise<Manifest | undefined> {
     const file = this.#fileOf(path);
     try {
-      const entry = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
-      if (entry['version'] !== VERSION || entry['path'] !== path) return undefined;
-      if (entry['state'] !== identityText(identity)) return undefined;
-      const manifest = parseManifest(JSON.stringify(entry['manifest']), file);
+      const entry = ENTRY.parse(JSON.parse(await readFile(file, 'utf8')));
+      if (entry.path !== path || entry.state !== identityText(identity)) return undefined;
+      const manifest = parseManifest(JSON.stringify(entry.manifest), file);
       if (BigInt(manifest.size) !== identity.size) return undefined;
       await this.#touch(file);
       return manifest;

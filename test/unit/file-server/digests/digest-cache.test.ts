@@ -54,6 +54,24 @@ describe('kept digests', () => {
     assert.deepEqual(await cache.load(PATH, IDENTITY), manifest('a'));
   });
 
+  test('in an entry of another version, or of any other form, are missing', async () => {
+    await using scratch = await Scratch.make();
+    const cache = new DigestCache(scratch.folder);
+    await cache.save(PATH, IDENTITY, manifest('a'));
+    const entry = await onlyEntry(scratch.folder);
+    const whole = JSON.parse(await readFile(entry, 'utf8')) as object;
+    for (const other of [{ version: 2 }, { path: 7 }, { state: '' }, { manifest: [] }, { more: true }]) {
+      await writeFile(entry, JSON.stringify({ ...whole, ...other }));
+      assert.equal(await cache.load(PATH, IDENTITY), undefined, JSON.stringify(other));
+    }
+    for (const text of ['null', '[]', '7', '{}']) {
+      await writeFile(entry, text);
+      assert.equal(await cache.load(PATH, IDENTITY), undefined, text);
+    }
+    await writeFile(entry, JSON.stringify(whole));
+    assert.deepEqual(await cache.load(PATH, IDENTITY), manifest('a'));
+  });
+
   test('that do not fit the file are missing', async () => {
     await using scratch = await Scratch.make();
     const cache = new DigestCache(scratch.folder);
