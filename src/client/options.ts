@@ -17,7 +17,9 @@ const LEAST_MEMORY = 8 * 1024 * 1024;
 const CEILING_CONNECTIONS = 64;
 /** Seconds without a first byte after which a download gives up. */
 const FIRST_BYTE_TIMEOUT = 60;
+/** Seconds between progress events unless told otherwise: as often as a line of text is still read. */
 const INTERVAL = 1;
+/** Least seconds between progress events: more than 50 a second no screen shows. */
 const LEAST_INTERVAL = 0.02;
 /** Less would never fill one read. */
 const LEAST_LIMIT = 1024;
