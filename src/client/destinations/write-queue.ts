@@ -1,7 +1,9 @@
+import { HeadwaterError } from '../../core/errors.ts';
 import type { PartFile } from '../storage/part-file.ts';
 
-/** Most buffers that go into one write; more would only make the first of them wait. */
-const MOST_AT_ONCE = 8;
+/** Most bytes, and most buffers, that go into one write; more would only make the first of them wait. */
+const MOST_BYTES = 2 * 1024 * 1024;
+const MOST_BUFFERS = 64;
 
 interface Job {
   readonly bytes: Uint8Array;
@@ -15,38 +17,34 @@ interface Job {
  * burn a core waiting for it.
  */
 export class WriteQueue {
-  readonly #part: PartFile;
-  readonly #jobs: Job[] = [];
+  readonly #part: Pick<PartFile, 'write' | 'path'>;
+  /** By position, in the order they came. */
+  readonly #jobs = new Map<number, Job>();
   #busy = false;
 
-  constructor(part: PartFile) {
+  constructor(part: Pick<PartFile, 'write' | 'path'>) {
     this.#part = part;
   }
 
-  /** Resolves when the bytes are in the file. @throws HeadwaterError `HW_DISK_FULL`, `HW_DISK` */
+  /**
+   * Resolves when the bytes are in the file. Nothing else may be written to the same place until then.
+   *
+   * @throws HeadwaterError `HW_DISK_FULL`, `HW_DISK`
+   */
   write(bytes: Uint8Array, position: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#jobs.push({ bytes, position, resolve, reject });
+      if (this.#jobs.has(position))
+        throw new HeadwaterError('HW_INTERNAL', `${this.#part.path} is written twice at byte ${position}`);
+      this.#jobs.set(position, { bytes, position, resolve, reject });
       if (!this.#busy) this.#next();
     });
   }
 
   #next(): void {
-    const first = this.#jobs.shift();
-    if (first === undefined) {
-      this.#busy = false;
-      return;
-    }
-    this.#busy = true;
-    const batch = [first];
-    let end = first.position + first.bytes.length;
-    while (batch.length < MOST_AT_ONCE) {
-      const next = this.#jobs.findIndex((job) => job.position === end);
-      const [job] = next < 0 ? [] : this.#jobs.splice(next, 1);
-      if (job === undefined) break;
-      batch.push(job);
-      end += job.bytes.length;
-    }
+    const batch = this.#batch();
+    const [first] = batch;
+    this.#busy = first !== undefined;
+    if (first === undefined) return;
     const written = this.#part.write(
       batch.map((job) => job.bytes),
       first.position,
@@ -61,5 +59,22 @@ export class WriteQueue {
         for (const job of batch) job.reject(error);
       },
     );
+  }
+
+  /** The one that came first, and those that follow it in the file. */
+  #batch(): Job[] {
+    const batch: Job[] = [];
+    let bytes = 0;
+    for (
+      let [job] = this.#jobs.values();
+      job !== undefined;
+      job = this.#jobs.get(job.position + job.bytes.length)
+    ) {
+      bytes += job.bytes.length;
+      if (batch.length > 0 && (bytes > MOST_BYTES || batch.length === MOST_BUFFERS)) break;
+      this.#jobs.delete(job.position);
+      batch.push(job);
+    }
+    return batch;
   }
 }

@@ -5,6 +5,10 @@ import * as fc from 'fast-check';
 
 import { BLOCK_BYTES, PiecePool } from '../../../../src/client/destinations/piece-pool.ts';
 
+/** Least that a lane is lent, and how many of it a block makes. */
+const LEAST_PIECE = 16 * 1024;
+const IN_A_BLOCK = BLOCK_BYTES / LEAST_PIECE;
+
 const never = (): void => assert.fail('nothing was waited for');
 
 /** The same memory twice would be two lanes' bytes in one place. */
@@ -31,7 +35,7 @@ test('the more lanes, the smaller the pieces, so that all of them can receive', 
   const pool = new PiecePool(8 * 1024 * 1024);
   pool.receiving = 256;
   const pieces = Array.from({ length: 256 }, () => pool.take(never));
-  for (const piece of pieces) assert.equal(piece?.length, 16 * 1024);
+  for (const piece of pieces) assert.equal(piece?.length, LEAST_PIECE);
   pool.receiving = 1;
   assert.equal(pool.take(never)?.length, BLOCK_BYTES);
 });
@@ -61,18 +65,18 @@ test('a block that comes back serves as many as it has pieces for', () => {
   const pool = new PiecePool(BLOCK_BYTES);
   const whole = pool.take(never);
   assert.ok(whole);
-  pool.receiving = 64;
+  pool.receiving = IN_A_BLOCK;
   const granted: Uint8Array[] = [];
-  for (let lane = 0; lane < 20; lane++) pool.take((piece) => granted.push(piece));
+  for (let lane = 0; lane < IN_A_BLOCK + 4; lane++) pool.take((piece) => granted.push(piece));
   pool.give(whole);
-  assert.equal(granted.length, 16);
-  for (const piece of granted) assert.equal(piece.length, 16 * 1024);
+  assert.equal(granted.length, IN_A_BLOCK);
+  for (const piece of granted) assert.equal(piece.length, LEAST_PIECE);
 });
 
 test('pieces that are all back are a block again', () => {
   const pool = new PiecePool(BLOCK_BYTES);
-  pool.receiving = 64;
-  const pieces = Array.from({ length: 16 }, () => pool.take(never));
+  pool.receiving = IN_A_BLOCK;
+  const pieces = Array.from({ length: IN_A_BLOCK }, () => pool.take(never));
   pool.receiving = 0;
   for (const piece of pieces) if (piece !== undefined) pool.give(piece);
   assert.equal(pool.take(never)?.length, BLOCK_BYTES);
