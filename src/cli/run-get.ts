@@ -80,14 +80,14 @@ export async function runGet(
   }
 }
 
-/** One call of `get`: its streams, what is kept so far, and how its end is told. */
+/** One call of `get`: its streams, what came so far, and how its end is told. */
 class Run {
   readonly #request: GetRequest;
   readonly #around: Surroundings;
   readonly #toStdout: boolean;
   readonly hide: Hide;
   #readerGone = false;
-  #kept = 0;
+  #came = 0;
   #size = 0;
 
   constructor(request: GetRequest, around: Surroundings) {
@@ -130,8 +130,8 @@ class Run {
   }
 
   note(event: DownloadEvent): void {
-    if (event.event === 'start') this.#kept = event.resumedBytes;
-    if (event.event === 'progress') this.#kept = event.bytes;
+    if (event.event === 'start') this.#came = event.resumedBytes;
+    if (event.event === 'progress') this.#came = event.bytes;
     if (event.event === 'start' || event.event === 'progress') this.#size = event.size;
   }
 
@@ -144,16 +144,21 @@ class Run {
     if (interrupted && this.drawsInPlace) this.#stream.write(RUB_OUT_ECHO);
     this.#say(errorLine(told));
     const code = told instanceof HeadwaterError ? told.code : 'HW_INTERNAL';
-    if (RESUMABLE.includes(code) && this.#kept > 0 && !this.#toStdout) this.#sayHowToGoOn();
+    if (RESUMABLE.includes(code) && this.#mayGoOn(told)) this.#sayHowToGoOn();
     return exitStatus(told);
   }
 
   #stopped(cause: unknown): HeadwaterError {
-    const kept =
-      this.#toStdout || this.#kept === 0
-        ? 'nothing is kept'
-        : `about ${size(this.#kept)} of ${size(this.#size)} are kept`;
-    return new HeadwaterError('HW_INTERRUPTED', `stopped; ${kept}`, { cause });
+    const bytes = keptBytes(cause);
+    let kept = `${size(bytes ?? 0)} of ${size(this.#size)} are kept`;
+    if (bytes === undefined) kept = 'what is there is kept';
+    if (this.#toStdout || bytes === 0) kept = 'nothing is kept';
+    return new HeadwaterError('HW_INTERRUPTED', `stopped; ${kept}`, { cause, details: { keptBytes: bytes } });
+  }
+
+  /** There is, or can be, something to go on from. */
+  #mayGoOn(error: unknown): boolean {
+    return !this.#toStdout && (keptBytes(error) ?? this.#came) > 0;
   }
 
   /** A terminal has seen what was typed; a log shall not keep the secrets in it. */
@@ -176,6 +181,12 @@ class Run {
     this.#readerGone = true;
     this.#around.interrupts.stop(new HeadwaterError('HW_INTERRUPTED', 'nobody reads the output any more'));
   };
+}
+
+/** What the error says is kept, where it says it. */
+function keptBytes(error: unknown): number | undefined {
+  const bytes = error instanceof HeadwaterError ? error.details['keptBytes'] : undefined;
+  return typeof bytes === 'number' ? bytes : undefined;
 }
 
 /** What was written before has been handed to the system; rejects when it could not be. */

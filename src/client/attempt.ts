@@ -68,6 +68,8 @@ export class Attempt {
   #destination: Destination | undefined;
   #examination: Examination | undefined;
   #stopped: { readonly error: unknown } | undefined;
+  /** The tally has what an earlier run left, too. */
+  #counted = false;
 
   constructor(options: Options) {
     this.#options = options;
@@ -101,6 +103,12 @@ export class Attempt {
   /** Sources are being asked: silence now is theirs. */
   get asking(): boolean {
     return this.#fetching.running && !this.#fetching.holding;
+  }
+
+  /** Bytes that another run can go on from; undefined while that is not known. */
+  get kept(): number | undefined {
+    if (this.#options.settings.output instanceof Writable) return 0;
+    return this.#counted ? this.tally.bytes : undefined;
   }
 
   /** Bytes have left that cannot be taken back. */
@@ -159,6 +167,7 @@ export class Attempt {
     for (let chunk = 0; chunk < this.#layout.count; chunk++) {
       if (destination.done.has(chunk)) this.tally.gave(carried?.giver(chunk) ?? Tally.earlier, chunk);
     }
+    this.#counted = true;
     const verified = manifest !== undefined ? 'chunks' : sha256 !== undefined ? 'sha256' : 'none';
     progress.start(
       {

@@ -15,7 +15,8 @@ import type { DownloadOptions, DownloadReport } from './types.ts';
  * @returns who sent what, and what was verified
  * @throws HeadwaterError with the codes of the one table: `HW_USAGE`, `HW_NOT_FOUND`, `HW_NOT_ALLOWED`,
  *   `HW_SOURCES_LOST`, `HW_SOURCES_DISAGREE`, `HW_VERIFICATION`, `HW_FILE_CHANGED`, `HW_OUTPUT_EXISTS`,
- *   `HW_OUTPUT_BUSY`, `HW_DISK`, `HW_DISK_FULL`, `HW_INTERRUPTED` and others
+ *   `HW_OUTPUT_BUSY`, `HW_DISK`, `HW_DISK_FULL`, `HW_INTERRUPTED` (with `keptBytes` in its details, the bytes that the
+ *   next call can go on from, where that is known) and others
  */
 export async function download(
   sources: readonly (string | URL)[],

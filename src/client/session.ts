@@ -55,6 +55,8 @@ export class Session {
   #first: Source | undefined;
   #heard: (() => void) | undefined;
   #fatal: unknown;
+  /** Bytes that another run can go on from, as far as is known. */
+  #kept: number | undefined;
 
   constructor(settings: Settings, transport: TransportSettings) {
     this.#settings = settings;
@@ -84,8 +86,7 @@ export class Session {
 
   async run(): Promise<DownloadReport> {
     const { signal } = this.#settings;
-    const interrupt = (): void =>
-      this.#fail(new HeadwaterError('HW_INTERRUPTED', 'interrupted; what is there is kept'));
+    const interrupt = (): void => this.#fail(new Interruption());
     if (signal?.aborted === true) interrupt();
     signal?.addEventListener('abort', interrupt);
     this.#vigil.begin();
@@ -98,7 +99,12 @@ export class Session {
       return this.#progress.done(result);
     } catch (error) {
       // What stopped it says more than what then broke.
-      throw this.#fatal ?? error;
+      const told = this.#fatal ?? error;
+      if (!(told instanceof Interruption)) throw told;
+      throw new HeadwaterError('HW_INTERRUPTED', 'interrupted; what is there is kept', {
+        cause: signal?.reason,
+        details: { keptBytes: this.#kept },
+      });
     } finally {
       this.#vigil.end();
       signal?.removeEventListener('abort', interrupt);
@@ -201,6 +207,7 @@ export class Session {
     } catch (error) {
       const wrong = error instanceof HeadwaterError && error.code === 'HW_VERIFICATION';
       this.#left = { size: group.size, sha256, tally: attempt.tally, wrong };
+      this.#kept = attempt.kept;
       throw error;
     }
   }
@@ -209,6 +216,8 @@ export class Session {
     const member = this.#members.sizeless;
     if (member === undefined) throw new Regroup();
     const { sha256 = member.introduction?.sha256 } = this.#settings;
+    // What breaks off begins anew.
+    this.#kept = 0;
     try {
       return await new SizelessAttempt({
         settings: this.#settings,
@@ -376,6 +385,9 @@ export class Session {
     this.#heard?.();
   }
 }
+
+/** The caller has stopped it. */
+class Interruption extends Error {}
 
 /** Which sources are downloaded from has to be thought over again. */
 class Regroup extends Error {

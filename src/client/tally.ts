@@ -38,6 +38,13 @@ export class Tally {
     return this.chunksOf(source).reduce((sum, chunk) => sum + this.layout.bytes(chunk), 0);
   }
 
+  /** Bytes that somebody gave. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const [chunk, giver] of this.#givers.entries()) if (giver >= 0) bytes += this.layout.bytes(chunk);
+    return bytes;
+  }
+
   /** Every chunk has a giver. */
   get complete(): boolean {
     return !this.#givers.includes(-1);

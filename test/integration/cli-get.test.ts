@@ -231,8 +231,8 @@ describe('stopped', () => {
       running.process.kill(signal);
       const { status, stderr } = await running.ended;
       assert.equal(status, 130);
-      const [, command = ''] =
-        /^headwater: stopped; about [\d.]+ MiB of 12 MiB are kept \(HW_INTERRUPTED\)\ngo on with: (.*)\n$/.exec(
+      const [, kept = '', command = ''] =
+        /^headwater: stopped; (\d+ MiB) of 12 MiB are kept \(HW_INTERRUPTED\)\ngo on with: (.*)\n$/.exec(
           stderr,
         ) ?? [];
       assert.match(command, / get http/);
@@ -240,6 +240,7 @@ describe('stopped', () => {
       const { stdout } = await promisify(execFile)('sh', ['-c', command], { cwd: process.cwd() });
       const done = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as DownloadReport;
       assert.ok(done.resumedBytes > 0, 'it went on from what was there');
+      assert.equal(kept, `${done.resumedBytes / MIB} MiB`);
       assert.ok(right());
     });
   }
@@ -272,7 +273,7 @@ describe('stopped', () => {
     await until(() => / [1-9]\d? %, /.test(seen));
     running.process.kill('SIGINT');
     const { status, stderr } = await running.ended;
-    assert.match(stderr, /go on with: /);
+    assert.match(stderr, /^headwater: stopped; /);
     assert.equal(status, 130);
   });
 });

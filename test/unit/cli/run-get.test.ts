@@ -171,19 +171,22 @@ test('when nobody reads the progress any more, it stops quietly with 141', async
 });
 
 describe('stopped by a signal', () => {
-  const stopped: Act = ({ onEvent, signal }) => {
-    onEvent?.(start());
-    onEvent?.(progress(2));
-    Object.defineProperty(signal, 'aborted', { value: true });
-    throw new HeadwaterError('HW_INTERRUPTED', 'the caller stopped it');
-  };
+  const stoppedWith =
+    (keptBytes: number | undefined): Act =>
+    ({ onEvent, signal }) => {
+      onEvent?.(start());
+      onEvent?.(progress(2));
+      Object.defineProperty(signal, 'aborted', { value: true });
+      throw new HeadwaterError('HW_INTERRUPTED', 'the caller stopped it', { details: { keptBytes } });
+    };
+  const stopped = stoppedWith(47 * 1024 * 1024);
   test('it tells what is kept and how to go on, and ends with 130', async () => {
     const argv = ['get', 'http://a/my file', '--no-resume', '-q'];
     const { status, err } = await get(stopped, { argv, raw: { quiet: true } });
     assert.equal(status, 130);
     assert.match(
       err,
-      /^headwater: stopped; about 50 MiB of 100 MiB are kept \(HW_INTERRUPTED\)\ngo on with: \S+ get 'http:\/\/a\/my file' -q\n$/,
+      /^headwater: stopped; 47 MiB of 100 MiB are kept \(HW_INTERRUPTED\)\ngo on with: \S+ get 'http:\/\/a\/my file' -q\n$/,
     );
   });
   test('a log gets the command without its secrets, a terminal with them', async () => {
@@ -192,6 +195,14 @@ describe('stopped by a signal', () => {
     assert.match(log.err, /get 'http:\/\/\*\*\*@a\/f'\n\(what is shown as \*\*\* here was left out\)\n$/);
     const terminal = await get(stopped, { argv, terminal: true, raw: { quiet: true } });
     assert.match(terminal.err, /get http:\/\/me:pw@a\/f\n$/);
+  });
+  test('what came of chunks that are not whole is not kept', async () => {
+    const { err } = await get(stoppedWith(0), { raw: { quiet: true } });
+    assert.equal(err, 'headwater: stopped; nothing is kept (HW_INTERRUPTED)\n');
+  });
+  test('where it is not known how much is there, it does not guess', async () => {
+    const { err } = await get(stoppedWith(undefined), { raw: { quiet: true } });
+    assert.match(err, /^headwater: stopped; what is there is kept \(HW_INTERRUPTED\)\ngo on with: /);
   });
   test('a pipe has nothing to go on from', async () => {
     const { err } = await get(stopped, { raw: { output: '-', quiet: true } });
