@@ -10,6 +10,8 @@ const CLEAR_MS = 200;
 /** How long that may go on, milliseconds. */
 export const IDLE_MS = 500;
 const LOOK_EVERY_MS = 50;
+/** After so many milliseconds without a byte nobody counts on a lane any more. */
+const STALLED_MS = 1000;
 /** Over how long a rate is averaged, milliseconds. */
 const AVERAGE_MS = 1000;
 
@@ -83,7 +85,7 @@ export class IdleWatch {
     let work: Work | undefined;
     for (const [source, known] of this.#known) {
       const idle = source.joined && source.lanes.size === 0 && this.#referee.isRunning(source.id) && !held;
-      if (idle) work ??= this.#work();
+      if (idle) work ??= this.#work(now);
       const chunk = work !== undefined && idle ? this.#couldTake(source, known, work) : undefined;
       if (chunk === undefined || work === undefined) {
         known.idleSince = undefined;
@@ -137,7 +139,7 @@ export class IdleWatch {
     return end <= clearlyBefore(endIn) ? chunk : undefined;
   }
 
-  #work(): Work {
+  #work(now: number): Work {
     const { layout } = this.#book;
     const ends: LaneEnd[] = [];
     const hands: Hand[] = [];
@@ -146,13 +148,14 @@ export class IdleWatch {
       const each = rate / source.lanes.size;
       let freeIn = 0;
       for (const lane of source.lanes) {
-        if (!lane.alive || lane.to <= lane.chunk) continue;
+        // When a lane that has fallen silent will end is anybody's guess.
+        if (!lane.alive || lane.to <= lane.chunk || now - lane.heardAt > STALLED_MS) continue;
         const bytes = layout.start(lane.to) - lane.read;
         const endIn = each > 0 ? bytes / each : Infinity;
         ends.push({ lane, rate: each, endIn });
         freeIn = Math.max(freeIn, endIn);
       }
-      if (freeIn < Infinity) hands.push({ freeIn, rate, startMs });
+      if (freeIn > 0 && freeIn < Infinity) hands.push({ freeIn, rate, startMs });
     }
     let missing = 0;
     if (this.#book.missing > 0) {
