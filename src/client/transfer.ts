@@ -64,6 +64,8 @@ export class Transfer {
   #runs = 0;
   #settled: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** The lane that reads first when a rate limit lets all go on. */
+  #turn = 0;
   #asked = false;
   #over = false;
   /** Bytes received from each source in this run. */
@@ -337,9 +339,21 @@ export class Transfer {
   }
 
   #stopReading(stop: boolean): void {
-    for (const lane of this.#lanes.values()) {
+    for (const lane of stop ? this.#lanes.values() : this.#inTurn()) {
+      // The bytes that one of them had kept are what may come for now: the others go first the next time.
+      if (!stop && this.#limiter?.stopped === true) {
+        this.#turn = lane.id;
+        return;
+      }
       lane.pause(stop);
       this.#scheduler.hold(lane.id, stop || lane.held, this.now());
     }
+  }
+
+  /** All lanes, beginning with the one whose turn it is. */
+  #inTurn(): LaneRun[] {
+    const lanes = [...this.#lanes.values()];
+    const first = lanes.findIndex((lane) => lane.id >= this.#turn);
+    return first < 0 ? lanes : [...lanes.slice(first), ...lanes.slice(0, first)];
   }
 }

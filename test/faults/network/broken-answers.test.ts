@@ -143,7 +143,7 @@ function afterProbe(misbehaviour: Misbehaviour): Script {
   return ({ range }) => (range?.from === 0 && range.to === 1 ? HONEST : misbehaviour);
 }
 
-describe('a server that breaks the rules is left, and the others bring the file', { concurrency: 8 }, () => {
+describe('a server that breaks the rules is left, and the others bring the file', { concurrency: 16 }, () => {
   for (const { name, does, code, state, asked } of ALWAYS) {
     test(`one that ${name} from the start`, async () => {
       await using lab = await Lab.of([HONEST, does]);
@@ -176,7 +176,7 @@ describe('a server that breaks the rules is left, and the others bring the file'
   }
 });
 
-describe('what is unusual but right is used', { concurrency: 8 }, () => {
+describe('what is unusual but right is used', { concurrency: 16 }, () => {
   const rows: readonly { readonly name: string; readonly does: Misbehaviour }[] = [
     { name: 'lines that end in a bare LF', does: { does: 'use bare LF' } },
     { name: 'interim answers before the answer', does: { does: 'send interim heads', statuses: [100, 103] } },
@@ -196,7 +196,7 @@ describe('what is unusual but right is used', { concurrency: 8 }, () => {
   }
 });
 
-describe('a server that is alone and breaks the rules ends the download', { concurrency: 8 }, () => {
+describe('a server that is alone and breaks the rules ends the download', { concurrency: 16 }, () => {
   for (const { name, does, code } of ALWAYS.filter(({ state }) => state === 'banned')) {
     test(`when it ${name}`, async () => {
       await using lab = await Lab.of([does]);

@@ -32,7 +32,7 @@ function chunksAsked(lab: Lab, id: number): Set<number> {
   return chunks;
 }
 
-describe('with a manifest', { concurrency: 8 }, () => {
+describe('with a manifest', { concurrency: 16 }, () => {
   test('one flipped bit in one chunk is found, its sender banned, and the chunk fetched elsewhere', async () => {
     await using lab = await Lab.of([slow(4 * MIB), flipsOnce(8 * MIB), slow(4 * MIB)], { size: 8 * MIB });
     const report = await lab.get({ manifest: lab.manifest });
@@ -76,7 +76,7 @@ describe('with a manifest', { concurrency: 8 }, () => {
   });
 });
 
-describe('with only the digest of the whole', { concurrency: 8 }, () => {
+describe('with only the digest of the whole', { concurrency: 16 }, () => {
   test('the one that flipped a bit is found afterwards, and named', async () => {
     await using lab = await Lab.of([slow(3 * MIB), flipsOnce(12 * MIB), slow(3 * MIB)]);
     const report = await lab.get({ sha256: lab.sha256 });

@@ -14,7 +14,7 @@ function afterProbe(misbehaviour: Misbehaviour): Script {
   return ({ range }) => (range?.to === 1 ? HONEST : misbehaviour);
 }
 
-describe('a server that falls silent', { concurrency: 8 }, () => {
+describe('a server that falls silent', { concurrency: 16 }, () => {
   test('since its process was stopped: the others take over in seconds', async () => {
     const size = 12 * MIB;
     await using stopped = await ServerProcess.start({ seed: SEED, size, bytesPerSecond: 3 * MIB });
@@ -117,7 +117,7 @@ describe('a server that falls silent', { concurrency: 8 }, () => {
   });
 });
 
-describe('when nobody sends anything', { concurrency: 8 }, () => {
+describe('when nobody sends anything', { concurrency: 16 }, () => {
   test('it waits, says so, and goes on by itself when one is back', async () => {
     await using lab = await Lab.of([slow(2 * MIB), slow(2 * MIB)]);
     lab.on(

@@ -8,7 +8,7 @@ import { Lab } from './lab.ts';
 
 const SIZES = [0, 1, 2, MIB - 1, MIB, MIB + 1, 2 * MIB, 3 * MIB + 17];
 
-describe('a file of any size comes right', { concurrency: 8 }, () => {
+describe('a file of any size comes right', { concurrency: 16 }, () => {
   for (const size of SIZES) {
     test(`${size} bytes, by manifest`, async () => {
       await using lab = await Lab.of([HONEST, HONEST, HONEST], { size });
@@ -55,7 +55,7 @@ describe('a file of any size comes right', { concurrency: 8 }, () => {
   }
 });
 
-describe('a file of any name', { concurrency: 8 }, () => {
+describe('a file of any name', { concurrency: 16 }, () => {
   const NAMES = ['two words.bin', 'žluťoučký kůň.iso', '日本語.tar', '100% #1?.bin', 'a+b&c=d;e.bin'];
   for (const name of NAMES) {
     test(`is asked for and written as ${name}`, async () => {
