@@ -19,8 +19,8 @@ import type { Introduction, Source } from './sources/source.ts';
 const BLOCKS = 3;
 /** Bytes in a block: too few to slow the slowest source down, enough that different files differ there. */
 const BLOCK_BYTES = 16 * 1024;
-/** Milliseconds that a source gets for them: 4 KiB/s is enough. */
-const MOST_TIME = 12_000;
+/** Milliseconds that a source gets for them, with a second for each answer to begin and 16 KiB a second after that. */
+const MOST_TIME = 6_000;
 
 /** Blocks at places that nobody can predict, out of the given parts of the file. */
 export function randomBlocks(parts: readonly ByteRange[]): ByteRange[] {
