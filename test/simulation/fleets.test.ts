@@ -59,7 +59,7 @@ function nearIdeal(fleet: Fleet): Slack {
 describe('the scheduler keeps its promises', () => {
   it('to fleets in which nothing goes wrong', (t) => {
     const comparison = new Comparison();
-    holdTo(anyCalmFleet, 400, (fleet) => {
+    holdTo(anyCalmFleet, 300, (fleet) => {
       const run = runPromised(fleet, make);
       comparison.add(fleet, run);
       checkNotSlower(fleet, run, { factor: 1.05, ms: 1000 + firstRequests(fleet), chunks: 4 });
@@ -70,13 +70,13 @@ describe('the scheduler keeps its promises', () => {
 
   it('to fleets in which everything goes wrong', (t) => {
     const comparison = new Comparison();
-    holdTo(anyTroubledFleet, 500, (fleet) => comparison.add(fleet, runPromised(fleet, make)));
+    holdTo(anyTroubledFleet, 350, (fleet) => comparison.add(fleet, runPromised(fleet, make)));
     comparison.say(t);
   });
 
   it('to fleets in which everything goes wrong but for one source', (t) => {
     const comparison = new Comparison();
-    holdTo(anyFleetWithCalmSource, 500, (fleet) => {
+    holdTo(anyFleetWithCalmSource, 350, (fleet) => {
       const run = runPromised(fleet, make);
       comparison.add(fleet, run);
       checkNotSlower(fleet, run, { factor: 1.05, ms: 6000 + holes(fleet), chunks: 4 });
@@ -85,7 +85,7 @@ describe('the scheduler keeps its promises', () => {
   });
 
   it('to fleets in which nothing is sure', () => {
-    holdTo(anyHopelessFleet, 300, (fleet) => {
+    holdTo(anyHopelessFleet, 200, (fleet) => {
       runPromised(fleet, make);
     });
   });

@@ -35,10 +35,14 @@ export function finishBound(fleet: Fleet): number | undefined {
   // Each liar that is found only in the end costs up to a whole download more.
   const liars = fleet.sources.filter(({ troubles }) => troubles.some(({ kind }) => kind === 'lies')).length;
   const rounds = fleet.verification === 'whole' && liars > 0 ? 2 * liars + 4 : 1;
-  const reads = fleet.rests === undefined ? 1 : 1 + fleet.rests.rests / fleet.rests.reads;
   const memory = fleet.memory === undefined ? 0 : layout.count * fleet.memory.share * fleet.memory.ms;
   const flows = slowestChunk(fleet) + (best * 2 + memory) * rounds;
-  return calmFrom(fleet) + longestAway(fleet) + 30_000 + flows * reads;
+  return calmFrom(fleet) + longestAway(fleet) + 30_000 + flows * restingFactor(fleet);
+}
+
+/** How much longer everything takes for a client that rests. */
+function restingFactor({ rests }: Fleet): number {
+  return rests === undefined ? 1 : 1 + rests.rests / rests.reads;
 }
 
 /** How long the slowest source may keep a chunk that nobody else fetches once the budget for hedges is spent. */
@@ -54,7 +58,7 @@ function slowestChunk(fleet: Fleet): number {
 
 /** How long a fleet is watched, also one of which nobody can say that it will finish. */
 export function patienceWith(fleet: Fleet): Patience {
-  const quiet = longestAway(fleet) + 30_000;
+  const quiet = (longestAway(fleet) + 30_000) * restingFactor(fleet);
   return { horizon: finishBound(fleet) ?? calmFrom(fleet) + 2 * quiet, quiet };
 }
 
