@@ -201,6 +201,11 @@ export class Attempt {
   async #fetchAll(destination: Destination): Promise<void> {
     const examination = this.#newExamination(destination);
     this.#examination = examination;
+    if (examination !== undefined && this.#options.manifest !== undefined) {
+      // Chunks that do not fit a manifest tell nothing before it is known whether most sources mean that file.
+      for (const member of this.#members) void examination.admitted(...member);
+      await this.#unlessStopped(examination.answered());
+    }
     // Where each source is to be asked before it is downloaded from, they join one after another.
     const first = examination?.askFirst === true ? [] : [...this.#members];
     const fetched = this.#fetch(destination, first, 'endless');

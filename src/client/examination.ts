@@ -32,6 +32,7 @@ interface Options {
 export class Examination {
   readonly #options: Options;
   readonly #check: CrossCheck;
+  readonly #asked = new Map<Source, Promise<void>>();
   #anyOdd = false;
 
   constructor(options: Options) {
@@ -52,10 +53,22 @@ export class Examination {
 
   /** Asks the source; resolves when it may be downloaded from. */
   admitted(source: Source, introduction: Introduction): Promise<void> {
+    const { askFirst } = this.#options;
+    const asked = this.#asked.get(source) ?? this.#ask(source, introduction);
+    return askFirst ? asked : Promise.resolve();
+  }
+
+  #ask(source: Source, introduction: Introduction): Promise<void> {
     const { askFirst, holdBack } = this.#options;
     const asked = this.#check.join(source, introduction, !askFirst);
+    this.#asked.set(source, asked);
     holdBack(inTime(asked));
-    return askFirst ? asked : Promise.resolve();
+    return asked;
+  }
+
+  /** Resolves when those who were asked so far have answered, or have had time enough. */
+  answered(): Promise<void> {
+    return this.#check.settled(GRACE);
   }
 
   /** It says what most say. */

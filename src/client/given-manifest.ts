@@ -46,7 +46,11 @@ async function readNamed(
     const url = new URL(text);
     const source = new Source(0, url, settings.headers, transport);
     try {
-      return await readText(source, url, MOST_MANIFEST_BYTES, { signal, most: MOST_TIME });
+      return await readText(source, url, MOST_MANIFEST_BYTES, {
+        signal,
+        most: MOST_TIME,
+        silence: MOST_TIME,
+      });
     } finally {
       source.close();
     }

@@ -4,8 +4,10 @@ import type { Candidate } from './members.ts';
 import { readText } from './sources/probe.ts';
 import type { Source } from './sources/source.ts';
 
-/** Milliseconds that a source gets to send the manifest it offers. */
+/** Milliseconds that a source gets to send the manifest it offers: the download waits for it. */
 const MOST_TIME = 15_000;
+/** Milliseconds without a byte of it. */
+const MOST_SILENCE = 3_000;
 
 interface Wanted {
   readonly size: number;
@@ -22,7 +24,7 @@ export async function offeredManifest(
   for (const { source, introduction } of members) {
     if (introduction.manifest === undefined) continue;
     try {
-      const bounds = { signal, most: MOST_TIME };
+      const bounds = { signal, most: MOST_TIME, silence: MOST_SILENCE };
       const text = await readText(source, introduction.manifest, MOST_MANIFEST_BYTES, bounds);
       const manifest = parseManifest(text, source.shown);
       if (manifest.size === wanted.size && (wanted.sha256 ?? manifest.sha256) === manifest.sha256)

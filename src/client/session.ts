@@ -355,8 +355,15 @@ export class Session {
     this.#nobodyToAsk();
     // A digest that only such sources have stated is worth no more than they are.
     if (fault !== 'disagrees' || !this.#witnesses.includes(member.source)) return;
-    if (this.#witnesses.every((source) => this.#members.of(source).ban?.fault === 'disagrees'))
-      this.#attempt?.stop(new Regroup());
+    if (this.#witnesses.some((source) => this.#members.of(source).ban?.fault !== 'disagrees')) return;
+    for (const other of this.#members.all) if (other.ban?.fault === 'bad-bytes') this.#pardon(other);
+    this.#attempt?.stop(new Regroup());
+  }
+
+  /** What it was banned for was held against the word of others that are not believed any more. */
+  #pardon(member: Member): void {
+    member.ban = undefined;
+    this.#change(member, 'running');
   }
 
   /** Ends the attempt when none of its sources may be asked any more. */

@@ -17,7 +17,7 @@ const FIRST_PIECE = 16 * 1024;
  * @throws HeadwaterError as `Connection.send` does, and `HW_PROTOCOL` for a body that is longer
  */
 export async function readAll(
-  connection: Connection,
+  connection: Pick<Connection, 'send'>,
   request: Request,
   mostBytes: number,
 ): Promise<WholeAnswer> {

@@ -148,14 +148,18 @@ function statedLength(headers: ResponseHead['headers']): number | undefined {
 /**
  * Reads a text that a source offers, such as its manifest, over a connection of its own or one that is free.
  *
- * @param most milliseconds
+ * @param bounds milliseconds for each answer, and without a byte of it
  * @throws SourceError
  */
 export async function readText(
   source: Source,
   start: URL,
   mostBytes: number,
-  { signal, most }: { readonly signal: AbortSignal; readonly most: number },
+  {
+    signal,
+    most,
+    silence,
+  }: { readonly signal: AbortSignal; readonly most: number; readonly silence: number },
 ): Promise<string> {
   let url = start;
   for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
@@ -163,8 +167,9 @@ export async function readText(
     const connection = free ?? source.spareConnection(url);
     try {
       const request = { method: 'GET' as const, url, headers: source.headersFor(url) };
-      const { head, body } = await bounded(connection, { signal, most, shown: source.shown }, () =>
-        readAll(connection, request, mostBytes),
+      const bounds = { signal, most, silence, shown: source.shown };
+      const { head, body } = await bounded(connection, bounds, (watched) =>
+        readAll(watched, request, mostBytes),
       );
       const location = redirectTarget(head, url, source);
       if (location === undefined) {
