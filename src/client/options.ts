@@ -10,7 +10,7 @@ import type { DownloadEvent, DownloadOptions } from './types.ts';
  * as they come: more was never faster. In a stream they wait for their turn: the more fit, the less one slow source
  * holds up the others.
  */
-const MEMORY = { file: 32 * 1024 * 1024, stream: 64 * 1024 * 1024 };
+const MEMORY = { file: 24 * 1024 * 1024, stream: 64 * 1024 * 1024 };
 /** Less could not hold two chunks' worth of reading and writing. */
 const LEAST_MEMORY = 8 * 1024 * 1024;
 /** More connections to one server are rude, and were never seen to help. */

@@ -36,7 +36,7 @@ export interface DownloadOptions {
   resume?: boolean;
   /** Replace an output that exists, and a part file that does not fit. Default false. */
   force?: boolean;
-  /** Bytes of file content held in memory at once, at least 8 MiB. Default 32 MiB for a file, 64 MiB for a stream. */
+  /** Bytes of file content held in memory at once, at least 8 MiB. Default 24 MiB for a file, 64 MiB for a stream. */
   memory?: number;
   /** Seconds between `progress` events. Default 1. */
   interval?: number;

@@ -5,11 +5,13 @@ import { WholeDigest } from './whole-digest.ts';
 
 /** Hash threads unless told otherwise: one hashes about as fast as a 16 Gbit/s link sends, and each takes 10 MB. */
 const MOST_THREADS = 4;
+/** Cores that are left to what receives and writes: a thread beyond that would only take its time. */
+const OTHER_CORES = 1;
 /** Bytes that wait for every thread there is before another is started: one of them is a few milliseconds behind. */
 const BEHIND = 8 * 1024 * 1024;
 
 export interface DigesterOptions {
-  /** Most threads that hash pieces. Default: one for each core, at most 4. */
+  /** Most threads that hash pieces. Default: one for each core but one, at most 4. */
   readonly threads?: number;
   /** Name of the file, for messages. */
   readonly path?: string;
@@ -27,7 +29,7 @@ export class Digester {
   constructor(fd: number, options: DigesterOptions = {}) {
     this.#fd = fd;
     this.#path = options.path ?? 'the file';
-    this.#most = options.threads ?? Math.min(MOST_THREADS, availableParallelism());
+    this.#most = options.threads ?? Math.min(MOST_THREADS, Math.max(1, availableParallelism() - OTHER_CORES));
   }
 
   /** Starts a thread for pieces now, so that the first piece does not wait 30 ms for it. */
