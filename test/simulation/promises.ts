@@ -132,12 +132,3 @@ export function checkNearIdeal(fleet: Fleet, run: Run, { factor, ms, chunks }: S
   const what = `it is done; ${run.idealAt.toFixed(0)} ms would have been ideal`;
   throw new BrokenPromise('near the ideal', run.endAt, what);
 }
-
-/** Nothing goes wrong anywhere, everyone is there from the start and holds everything. */
-export function isCalmFleet(fleet: Fleet): boolean {
-  return (
-    fleet.holds.length === 0 &&
-    fleet.window === undefined &&
-    fleet.sources.every((script) => isCalm(script) && script.part === undefined && script.joinsAt === 0)
-  );
-}
