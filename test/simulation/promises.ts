@@ -1,5 +1,5 @@
 import { BrokenPromise } from './broken-promise.ts';
-import { calmFrom, type Fleet, isCalm, layoutOf, type SourceScript } from './fleet.ts';
+import { calmFrom, type Fleet, layoutOf, type SourceScript } from './fleet.ts';
 import type { MakeScheduler } from './scene.ts';
 import { type Patience, type Run, runFleet, type RunOptions } from './world.ts';
 
