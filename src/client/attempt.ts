@@ -138,12 +138,26 @@ export class Attempt {
       for (const [source, introduction] of members) this.#members.set(source, introduction);
       return await this.#download(destination);
     } catch (error) {
-      throw this.#stopped?.error ?? error;
+      const why = this.#stopped?.error ?? error;
+      if (why instanceof HeadwaterError && why.code === 'HW_SOURCES_DISAGREE')
+        await this.#keepNothing(destination);
+      throw why;
     } finally {
       this.stop(new HeadwaterError('HW_INTERRUPTED', 'the attempt is over'));
       await Promise.allSettled(this.#reopening);
       await destination.close();
     }
+  }
+
+  /** The sources hold different files: what they gave is a mixture, which no later run could tell from a file. */
+  async #keepNothing(destination: Destination): Promise<void> {
+    if (destination.content === undefined) return;
+    await Promise.allSettled(this.#reopening);
+    const given = [...this.tally.givers()].filter((giver) => giver !== Tally.earlier);
+    await undone(
+      destination,
+      given.flatMap((giver) => this.tally.chunksOf(giver)),
+    );
   }
 
   async #open(): Promise<Destination> {
@@ -334,7 +348,7 @@ export class Attempt {
         progress.notice(`nobody else has the right bytes; waiting for ${names}`, 'HW_SOURCES_LOST');
       },
       sources: () => [...this.#members.keys()].filter((source) => !this.#banned.has(source)),
-      doubt: ({ id }) => totals.views.find(({ source }) => source === id)?.failures ?? 0,
+      doubt: ({ id }) => totals.failures(id),
       reopen: (chunks) => undone(destination, chunks),
       fetch: (from, patience) => {
         const members = [...this.#members].filter(([source]) => from.includes(source));

@@ -111,9 +111,10 @@ export class Progress {
       resumedBytes,
       wastedBytes: Math.max(0, sum(received.values()) - own),
       tailSeconds: tailFrom === undefined ? 0 : (now - tailFrom) / 1000,
-      sources: this.#members.map((member) =>
-        sourceReport(member, views, tally.bytesOf(member.source.id), own),
-      ),
+      sources: this.#members.map((member) => ({
+        ...sourceReport(member, views, tally.bytesOf(member.source.id), own),
+        failures: this.#totals.failures(member.source.id),
+      })),
     };
     if (verified === 'none') {
       this.notice('nothing was verified: neither the sources nor the caller gave a digest of this file');
@@ -147,7 +148,7 @@ function sourceReport(
   views: readonly SourceView[],
   bytes: number,
   own: number,
-): SourceReport {
+): Omit<SourceReport, 'failures'> {
   const view = views.find((each) => each.source === source.id);
   return {
     id: source.id,
@@ -156,7 +157,6 @@ function sourceReport(
     share: own === 0 ? 0 : bytes / own,
     rate: view === undefined || view.busySeconds === 0 ? 0 : view.bytes / view.busySeconds,
     connections: source.opened,
-    failures: view?.failures ?? 0,
     badChunks: view?.badChunks ?? 0,
     ...(ban === undefined ? {} : { ban: { code: ban.code, message: ban.message } }),
   };

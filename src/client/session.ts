@@ -76,10 +76,14 @@ export class Session {
     this.#roll = new RollCall(sources, this.#stop.signal, {
       answered: (source, introduction) => this.#answered(source, introduction),
       waiting: (source, error, retryIn) => {
+        this.#totals.failed(source.id);
         this.#change(this.#members.of(source), 'waiting', error.code, error.message, retryIn);
         this.#heard?.();
       },
-      gone: (source, fault, error) => this.#ban(this.#members.of(source), fault, error.message),
+      gone: (source, fault, error) => {
+        this.#totals.failed(source.id);
+        this.#ban(this.#members.of(source), fault, error.message);
+      },
       failed: (error) => this.#fail(error),
     });
   }

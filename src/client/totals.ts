@@ -6,6 +6,8 @@ export class Totals {
   readonly #past = new Map<number, SourceView>();
   readonly #pastReceived = new Map<number, number>();
   readonly #accused = new Map<number, number>();
+  /** Failures before a source was first downloaded from. */
+  readonly #unanswered = new Map<number, number>();
   #current: Transfer | undefined;
   #lastBytesAt: number | undefined;
 
@@ -20,6 +22,17 @@ export class Totals {
     this.#past.set(view.source, view);
     this.#pastReceived.set(view.source, view.bytes);
     this.#lastBytesAt = now;
+  }
+
+  /** A source could not be asked who it is. */
+  failed(source: number): void {
+    this.#unanswered.set(source, (this.#unanswered.get(source) ?? 0) + 1);
+  }
+
+  /** Requests to the source that ended other than well. */
+  failures(source: number): number {
+    const view = this.views.find((each) => each.source === source);
+    return (view?.failures ?? 0) + (this.#unanswered.get(source) ?? 0);
   }
 
   /** Wrong chunks of a source that were found out after they had been taken. */

@@ -166,6 +166,7 @@ describe('sources of one size and different bytes, with no digest', { concurrenc
     const error = await failure(lab.get());
     assert.equal(error.code, 'HW_SOURCES_DISAGREE');
     assert.match(error.message, /send different bytes, and no majority/);
+    assert.deepEqual(lab.left, [], 'a mixture is kept');
   });
 
   test('one against one waits for a third that has not answered yet', async () => {

@@ -102,6 +102,7 @@ describe('headwater get ends', { concurrency: 2 }, () => {
     assert.equal(refusing?.ban?.code, 'HW_NOT_ALLOWED');
     assert.ok(resetting !== undefined && resetting.failures === 1 && resetting.ban === undefined);
     assert.deepEqual([missing?.bytes, missing?.connections], [0, 0]);
+    assert.ok(missing !== undefined && missing.failures > 0 && refusing?.failures === 1);
     assert.ok(report.wastedBytes >= MIB);
     assert.ok(report.tailSeconds >= 0 && report.tailSeconds <= report.seconds);
     const share = report.sources.reduce((sum, source) => sum + source.share, 0);

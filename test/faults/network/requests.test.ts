@@ -167,7 +167,7 @@ function steadyRate(lab: Lab): number {
   return (last.bytes - first.bytes) / (last.seconds - first.seconds);
 }
 
-describe('a limit', { concurrency: 2 }, () => {
+describe('a limit', { concurrency: 3 }, () => {
   const limit = 3 * MIB;
 
   test('is held within a tenth, and leaves the faster source the faster', async () => {
@@ -177,6 +177,14 @@ describe('a limit', { concurrency: 2 }, () => {
     const part = steadyRate(lab) / limit;
     assert.ok(Math.abs(part - 1) < 0.1, `${part} of the limit`);
     assert.ok(of(report, 1).bytes > of(report, 2).bytes, JSON.stringify(report.sources));
+  });
+
+  test("that is low is nobody's silence", async () => {
+    await using lab = await Lab.of([HONEST, HONEST, HONEST], { size: 1.5 * MIB });
+    const report = await lab.get({ limit: 0.3 * MIB, sha256: lab.sha256, timeout: 1 });
+    lab.hasTheFile();
+    assert.ok(report.seconds > 4);
+    assert.ok(report.sources.every(({ failures }) => failures === 0));
   });
 
   test('is held into a stream as well', async () => {
