@@ -29,19 +29,24 @@ export class Tally {
   /** Chunks that the source gave, in order. */
   chunksOf(source: number): number[] {
     const chunks: number[] = [];
-    for (const [chunk, giver] of this.#givers.entries()) if (giver === source) chunks.push(chunk);
+    for (let chunk = 0; chunk < this.layout.count; chunk++)
+      if (this.#givers[chunk] === source) chunks.push(chunk);
     return chunks;
   }
 
   /** Bytes of the file that the source gave. */
   bytesOf(source: number): number {
-    return this.chunksOf(source).reduce((sum, chunk) => sum + this.layout.bytes(chunk), 0);
+    let bytes = 0;
+    for (let chunk = 0; chunk < this.layout.count; chunk++)
+      if (this.#givers[chunk] === source) bytes += this.layout.bytes(chunk);
+    return bytes;
   }
 
   /** Bytes that somebody gave. */
   get bytes(): number {
     let bytes = 0;
-    for (const [chunk, giver] of this.#givers.entries()) if (giver >= 0) bytes += this.layout.bytes(chunk);
+    for (let chunk = 0; chunk < this.layout.count; chunk++)
+      if (this.giver(chunk) !== undefined) bytes += this.layout.bytes(chunk);
     return bytes;
   }
 

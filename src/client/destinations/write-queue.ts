@@ -5,11 +5,13 @@ import type { PartFile } from '../storage/part-file.ts';
 const MOST_BYTES = 2 * 1024 * 1024;
 const MOST_BUFFERS = 64;
 
+/** Told when the bytes are in the file, or why they are not: `HW_DISK_FULL`, `HW_DISK`. */
+type End = (error: unknown) => void;
+
 interface Job {
   readonly bytes: Uint8Array;
   readonly position: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+  readonly end: End;
 }
 
 /**
@@ -26,18 +28,12 @@ export class WriteQueue {
     this.#part = part;
   }
 
-  /**
-   * Resolves when the bytes are in the file. Nothing else may be written to the same place until then.
-   *
-   * @throws HeadwaterError `HW_DISK_FULL`, `HW_DISK`
-   */
-  write(bytes: Uint8Array, position: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#jobs.has(position))
-        throw new HeadwaterError('HW_INTERNAL', `${this.#part.path} is written twice at byte ${position}`);
-      this.#jobs.set(position, { bytes, position, resolve, reject });
-      if (!this.#busy) this.#next();
-    });
+  /** Nothing else may be written to the same place until `end` is called. */
+  write(bytes: Uint8Array, position: number, end: End): void {
+    if (this.#jobs.has(position))
+      throw new HeadwaterError('HW_INTERNAL', `${this.#part.path} is written twice at byte ${position}`);
+    this.#jobs.set(position, { bytes, position, end });
+    if (!this.#busy) this.#next();
   }
 
   #next(): void {
@@ -49,16 +45,11 @@ export class WriteQueue {
       batch.map((job) => job.bytes),
       first.position,
     );
-    written.then(
-      () => {
-        this.#next();
-        for (const job of batch) job.resolve();
-      },
-      (error: unknown) => {
-        this.#next();
-        for (const job of batch) job.reject(error);
-      },
-    );
+    const ended = (error?: unknown): void => {
+      this.#next();
+      for (const job of batch) job.end(error);
+    };
+    written.then(() => ended(), ended);
   }
 
   /** The one that came first, and those that follow it in the file. */

@@ -1,7 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { WriteQueue } from '../../../../src/client/destinations/write-queue.ts';
+import { WriteQueue as CallbackQueue } from '../../../../src/client/destinations/write-queue.ts';
+
+class WriteQueue {
+  readonly #queue: CallbackQueue;
+
+  constructor(disk: Disk) {
+    this.#queue = new CallbackQueue(disk);
+  }
+
+  write(bytes: Uint8Array, position: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#queue.write(bytes, position, (error) => (error === undefined ? resolve() : reject(error)));
+    });
+  }
+}
 
 interface Write {
   readonly position: number;
