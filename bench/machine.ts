@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 
 import { run } from './processes.ts';
 import type { Machine } from './results.ts';
@@ -16,6 +16,7 @@ export async function describeMachine(tools: readonly Tool[]): Promise<Machine> 
     kernel: release().split('-')[0] ?? release(),
     system: /^PRETTY_NAME="?(.*?)"?$/m.exec(fileText('/etc/os-release'))?.[1] ?? process.platform,
     congestionControl: fileText('/proc/sys/net/ipv4/tcp_congestion_control').trim() || 'unknown',
+    load: loadavg()[0] ?? Number.NaN,
     node: process.versions.node,
     programs: await versionsOf(tools),
   };

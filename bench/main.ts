@@ -22,6 +22,9 @@ import { Workspace } from './workspace.ts';
 
 const SCENES: readonly Scene[] = [loopback, serve, fourHosts, limited, manySources, aria2Settings];
 
+/** Load above which figures that hang on the CPU are not to be believed. */
+const QUIET = 0.5;
+
 interface Plan {
   readonly scenes: readonly Scene[];
   readonly leftOut: BenchResult['leftOut'];
@@ -61,6 +64,9 @@ async function bench(options: BenchOptions): Promise<void> {
   extendPath();
   const plan = await makePlan(options);
   for (const { row, why } of plan.leftOut) say(`left out: ${row} (${why})`);
+  const machine = await describeMachine([...new Set(plan.scenes.flatMap((each) => each.tools))]);
+  if (machine.load > QUIET)
+    say(`this machine is busy (load ${machine.load.toFixed(1)}): figures will be disturbed`);
   await using workspace = await Workspace.open();
   await workspace.folder('home');
   const context = { ...options, workspace, signal: interruption.signal, say };
@@ -73,7 +79,7 @@ async function bench(options: BenchOptions): Promise<void> {
     quick: options.quick,
     rounds: options.rounds,
     seconds: Math.round((performance.now() - started) / 1000),
-    machine: await describeMachine([...new Set(plan.scenes.flatMap((each) => each.tools))]),
+    machine,
     scenes,
     leftOut: plan.leftOut,
   };

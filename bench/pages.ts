@@ -69,7 +69,7 @@ function conditions({ machine, rounds, date, commit, leftOut }: BenchResult): st
   const gibibytes = Math.round(machine.memory / 1024 ** 3);
   const parts = [
     `Medians of ${rounds} interleaved rounds, with the lowest and the highest; fewer where "runs" says so`,
-    `${machine.cores} cores (${machine.processor}), ${gibibytes} GiB, Linux ${machine.kernel}, ${machine.system}, TCP ${machine.congestionControl}`,
+    `${machine.cores} cores (${machine.processor}), ${gibibytes} GiB, Linux ${machine.kernel}, ${machine.system}, TCP ${machine.congestionControl}, load ${machine.load.toFixed(1)} before the run`,
     `Node ${machine.node}, ${programs.join(', ')}`,
     `${date.slice(0, 10)}, commit ${commit}`,
     ...leftOut.map(({ row, why }) => `without the row "${row}" (${why})`),

@@ -77,6 +77,8 @@ export interface Machine {
   readonly kernel: string;
   readonly system: string;
   readonly congestionControl: string;
+  /** Programs that wanted a core in the minute before the run, on average. */
+  readonly load: number;
   readonly node: string;
   readonly programs: Readonly<Record<string, string>>;
 }

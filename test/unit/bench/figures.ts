@@ -56,6 +56,7 @@ export function benchResult(): BenchResult {
       kernel: '6.1.0',
       system: 'a system',
       congestionControl: 'cubic',
+      load: 0.1,
       node: '24.0.0',
       programs: { curl: '7.88.1' },
     },
