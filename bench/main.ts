@@ -120,7 +120,7 @@ async function write(result: BenchResult, options: BenchOptions): Promise<void> 
   await put('bench/out/last.json', json);
   const full = !options.quick && ROW_IDS.every((row) => options.rows.has(row)) && result.leftOut.length === 0;
   if (!full) {
-    say('\nwritten: bench/out/last.json; the committed results are those of a full run and stay as they are');
+    say('the committed results are those of a full run and stay as they are');
     return;
   }
   await put('bench/results/latest.json', json);
@@ -130,9 +130,14 @@ async function write(result: BenchResult, options: BenchOptions): Promise<void> 
 }
 
 async function put(path: string, text: string): Promise<void> {
-  await mkdir(join(ROOT, path, '..'), { recursive: true });
-  await writeFile(join(ROOT, path), text);
-  say(`written: ${path}`);
+  try {
+    await mkdir(join(ROOT, path, '..'), { recursive: true });
+    await writeFile(join(ROOT, path), text);
+    say(`written: ${path}`);
+  } catch (error) {
+    say(`not written: ${path} (${(error as Error).message})`);
+    process.exitCode = 1;
+  }
 }
 
 async function fill(path: string, section: string): Promise<void> {

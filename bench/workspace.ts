@@ -8,7 +8,9 @@ import { isAlive } from './processes.ts';
 const PREFIX = 'hw-bench-';
 const BLOCK = 8 * 1024 * 1024;
 
-/** The folder, in memory where the machine has /dev/shm, that holds everything a run makes. Removed at the end. */
+const MEMORY = '/dev/shm';
+
+/** A folder that holds what a run makes. Removed at the end. */
 export class Workspace implements AsyncDisposable {
   readonly path: string;
   readonly #removeAtExit = (): void => rmSync(this.path, { recursive: true, force: true });
@@ -18,9 +20,12 @@ export class Workspace implements AsyncDisposable {
     process.on('exit', this.#removeAtExit);
   }
 
-  /** Makes a fresh one, and removes what runs that were killed left behind. */
-  static async open(): Promise<Workspace> {
-    const parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  /**
+   * Makes a fresh one, and removes what runs that were killed left behind.
+   *
+   * @param parent the folder it is made in. Default: in memory, where the machine has /dev/shm.
+   */
+  static async open(parent: string = existsSync(MEMORY) ? MEMORY : tmpdir()): Promise<Workspace> {
     for (const name of await readdir(parent)) {
       const owner = name.startsWith(PREFIX) ? Number.parseInt(name.slice(PREFIX.length), 10) : Number.NaN;
       if (owner > 0 && !isAlive(owner)) await rm(join(parent, name), { recursive: true, force: true });

@@ -1,5 +1,4 @@
-import { mkdtemp, rm, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { statfs } from 'node:fs/promises';
 
 import { timesAsFast } from '../bars.ts';
 import { headwaterGet, shown, type Job } from '../commands.ts';
@@ -10,6 +9,7 @@ import { Nginx, freePorts } from '../nginx.ts';
 import { run } from '../processes.ts';
 import { GIB, type Figures } from '../results.ts';
 import type { Bar, BenchContext, Contestant, OpenScene, Scene } from '../scene.ts';
+import { Workspace } from '../workspace.ts';
 
 const SIZE = 20 * GIB;
 const QUICK_SIZE = 2 * GIB;
@@ -45,9 +45,8 @@ async function open(context: BenchContext): Promise<OpenScene> {
     resources.defer(() => workspace.remove(content.path));
     const settings = { root: workspace.at('served'), address: '127.0.0.1', ports: await freePorts(MANY) };
     const urls = resources.use(await Nginx.start(workspace, settings)).urls(content.name);
-    const folder = await mkdtemp(join(DISK, 'hw-bench-'));
-    resources.defer(() => rm(folder, { recursive: true, force: true }));
-    const output = join(folder, 'output', 'file');
+    const disk = resources.use(await Workspace.open(DISK));
+    const output = disk.at('output', 'file');
     return {
       facts: { bytes: size },
       notes: [
