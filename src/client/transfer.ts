@@ -3,6 +3,7 @@ import type { ChunkLayout } from '../core/chunks.ts';
 import { FAULTS } from '../core/scheduler/faults.ts';
 import { Scheduler } from '../core/scheduler/scheduler.ts';
 import type { Action, Fault, FaultKind, SchedulerApi, SourceView } from '../core/scheduler/types.ts';
+import { ASLEEP } from './asleep.ts';
 import { LaneRun, type LaneHost } from './lane.ts';
 import { Limiter } from './limiter.ts';
 import type { ChunkWriter, Sink } from './destinations/sink.ts';
@@ -64,6 +65,8 @@ export class Transfer {
   #runs = 0;
   #settled: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** When the scheduler was to look again at the latest. */
+  #due = Infinity;
   /** The lane that reads first when a rate limit lets all go on. */
   #turn = 0;
   #asked = false;
@@ -194,6 +197,8 @@ export class Transfer {
     if (this.#over) return;
     for (const lane of this.#lanes.values()) this.#report(lane);
     const now = this.now();
+    // We were stopped, not the sources: each has its time again.
+    if (now - this.#due > ASLEEP) for (const lane of this.#lanes.values()) this.#hold(lane, lane.held);
     for (const action of this.#scheduler.decide(now)) {
       this.#carryOut(action, now);
       // Who heard of it may have stopped us: a lane begun after that would be nobody's to cut.
@@ -207,6 +212,7 @@ export class Transfer {
     }
     clearTimeout(this.#timer);
     const { wakeAt } = this.#scheduler;
+    this.#due = wakeAt;
     if (wakeAt < Infinity) this.#timer = setTimeout(() => this.ask(), Math.max(1, wakeAt - this.now()));
   }
 

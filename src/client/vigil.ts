@@ -1,4 +1,5 @@
 import { HeadwaterError } from '../core/errors.ts';
+import { ASLEEP } from './asleep.ts';
 import type { Attempt } from './attempt.ts';
 import type { Candidate, Members } from './members.ts';
 import type { Settings } from './options.ts';
@@ -28,6 +29,7 @@ export class Vigil {
   #timer: NodeJS.Timeout | undefined;
   /** Until when the program was busy with itself: a silence before that is nobody's. */
   #busyUntil = 0;
+  #lookedAt = Infinity;
   #patience = PATIENCE;
   #preferWhole = false;
 
@@ -55,7 +57,8 @@ export class Vigil {
     const { settings, members, totals, progress, attempt } = this.#options;
     const now = performance.now();
     const current = attempt();
-    if (current?.asking === false) this.#busyUntil = now;
+    if (current?.asking === false || now - this.#lookedAt > LOOK + ASLEEP) this.#busyUntil = now;
+    this.#lookedAt = now;
     const last = totals.lastBytesAt;
     const most = last === undefined ? settings.timeout.first : settings.timeout.later;
     const quiet = (now - Math.max(last ?? 0, progress.startedAt, this.#busyUntil)) / 1000;
