@@ -1,7 +1,10 @@
 import { Bitmap } from '../../core/bitmap.ts';
+import { errorCode } from './disk-error.ts';
 import type { JournalFile } from './journal-file.ts';
 import type { Snapshot } from './journal.ts';
 
+/** Want of descriptors, in this process or in the system. */
+const PASSING = new Set(['EMFILE', 'ENFILE']);
 /** A new journal is written at most this often unless asked for, milliseconds. */
 const LEAST_INTERVAL = 1_000;
 /** Syncing takes at most one part in this many of the time: a slow disk is for the download's bytes first. */
@@ -189,7 +192,9 @@ export class JournalKeeper {
 
   #background(work: Promise<void>): void {
     work.catch((error: unknown) => {
-      this.#failure ??= error;
+      // Connections take descriptors too: there may be one for the next journal.
+      const passing = error instanceof Error && PASSING.has(errorCode(error.cause) ?? '');
+      if (!passing) this.#failure ??= error;
     });
   }
 }
