@@ -163,7 +163,7 @@ const frame: fc.Arbitrary<Frame> = fc.record({
 const wildFrame = fc.record({
   verification: sometimes(fc.constant('whole' as const), 'chunks' as const),
   holds: sometimes<Span[], Span[]>(
-    fc.array(fc.record({ at: share(1.2), lasts: spread(1, 6000) }), { maxLength: 3 }),
+    fc.array(fc.record({ at: share(1.2), lasts: spread(1, 40_000) }), { maxLength: 3 }),
     [],
     3,
   ),
