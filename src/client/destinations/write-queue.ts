@@ -2,7 +2,7 @@ import { HeadwaterError } from '../../core/errors.ts';
 import type { PartFile } from '../storage/part-file.ts';
 
 /** Most bytes, and most buffers, that go into one write; more would only make the first of them wait. */
-const MOST_BYTES = 2 * 1024 * 1024;
+const MOST_BYTES = 8 * 1024 * 1024;
 const MOST_BUFFERS = 64;
 
 /** Told when the bytes are in the file, or why they are not: `HW_DISK_FULL`, `HW_DISK`. */

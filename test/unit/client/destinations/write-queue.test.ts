@@ -66,11 +66,11 @@ test('one write at a time; what follows in the file goes along with it', async (
   assert.equal(disk.writes.length, 3);
 });
 
-test('a write takes no more than two MiB, whatever follows', async () => {
+test('a write takes no more than 8 MiB, whatever follows', async () => {
   const disk = new Disk();
   const queue = new WriteQueue(disk);
   const first = queue.write(bytes(1), 0);
-  for (let at = 1; at < 20; at++) void queue.write(bytes(256 * 1024), at * 256 * 1024);
+  for (let at = 1; at < 20; at++) void queue.write(bytes(1024 * 1024), at * 1024 * 1024);
   disk.last.end.resolve();
   await first;
   assert.equal(disk.last.sizes.length, 8);
@@ -79,8 +79,8 @@ test('a write takes no more than two MiB, whatever follows', async () => {
 test('a write larger than that goes alone', async () => {
   const disk = new Disk();
   const queue = new WriteQueue(disk);
-  const write = queue.write(bytes(3 * 1024 * 1024), 0);
-  assert.deepEqual(disk.last.sizes, [3 * 1024 * 1024]);
+  const write = queue.write(bytes(9 * 1024 * 1024), 0);
+  assert.deepEqual(disk.last.sizes, [9 * 1024 * 1024]);
   disk.last.end.resolve();
   await write;
 });
