@@ -167,7 +167,7 @@ function address(source: string | URL): URL {
   } catch (cause) {
     throw new HeadwaterError(
       'HW_USAGE',
-      `"${String(source)}" is not a URL; a source looks like http://host/file`,
+      `"${String(source).replace(/\/\/[^/@\s]*@/, '//')}" is not a URL; a source looks like http://host/file`,
       {
         cause,
       },

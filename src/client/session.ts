@@ -135,13 +135,14 @@ export class Session {
 
   /** Waits for answers until there is a group to download from; undefined: none but a source that tells no size. */
   async #choose(): Promise<Group | undefined> {
-    const since = performance.now();
+    let since: number | undefined;
     for (;;) {
       if (this.#fatal !== undefined) throw this.#fatal;
       const { groups } = this.#members;
       const { heardAll, hopeful } = this.#roll;
       const [first] = groups;
-      if (first !== undefined && (heardAll || performance.now() - since > GRACE)) {
+      if (first !== undefined) since ??= performance.now();
+      if (first !== undefined && (heardAll || performance.now() - (since ?? 0) > GRACE)) {
         if (groups.length === 1 || this.#digestKnown) return first;
         const most = majority(groups);
         if (most !== undefined) {
