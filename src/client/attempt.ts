@@ -111,6 +111,11 @@ export class Attempt {
     return this.#counted ? this.tally.bytes : undefined;
   }
 
+  /** It has written to the output, or may have. */
+  get opened(): boolean {
+    return this.#destination !== undefined;
+  }
+
   /** Bytes have left that cannot be taken back. */
   get begun(): boolean {
     return this.#destination?.begun ?? false;

@@ -148,9 +148,8 @@ export class LaneRun implements Receiver {
 
   buffer(): Uint8Array | undefined {
     if (this.#skip > 0) return this.#scratch(this.#skip);
-    if (this.#chunk >= this.#to) {
-      throw new SourceError({ kind: 'protocol' }, `${this.source.shown} sends more than was asked for`);
-    }
+    // All is here. A body that only the end of the connection ends is not known to be over before that.
+    if (this.#chunk >= this.#to) throw new Enough();
     this.#writer ??= this.#host.sink.open(this.#chunk, this.hedge, () => this.#wake());
     const buffer = this.#writer.buffer();
     if (buffer === undefined) {

@@ -9,6 +9,8 @@ export interface Member {
   readonly source: Source;
   state: SourceState;
   introduction: Introduction | undefined;
+  /** It was banned since most said something else; what it said counts on. */
+  outvoted: boolean;
   ban: { readonly fault: FaultKind; readonly code: ErrorCode; readonly message: string } | undefined;
 }
 
@@ -24,6 +26,7 @@ export class Members {
       source,
       state: 'probing',
       introduction: undefined,
+      outvoted: false,
       ban: undefined,
     }));
   }
@@ -45,15 +48,14 @@ export class Members {
     return this.candidates.filter(({ source }) => group.ids.includes(source.id));
   }
 
-  /** Sources that mean the same file, by what they say; the largest group first. */
+  /** Candidates that mean the same file, by what they say; the largest group first. */
   get groups(): Group[] {
-    return groupClaims(
-      this.candidates.map(({ source, introduction: { size, sha256 } }): Claim => ({
-        id: source.id,
-        size,
-        sha256,
-      })),
-    );
+    return groupClaims(this.candidates.flatMap(claim));
+  }
+
+  /** The same, with those that were outvoted so far: a majority must not depend on who answers first. */
+  get opinions(): Group[] {
+    return groupClaims(this.all.filter(({ ban, outvoted }) => ban === undefined || outvoted).flatMap(claim));
   }
 
   /** A source that answers no ranges, and does not say how long the file is. */
@@ -88,4 +90,9 @@ export class Members {
     if (codes.size === 1 && only !== undefined) return new HeadwaterError(only, reasons);
     return new HeadwaterError('HW_SOURCES_LOST', `no source is left: ${reasons}`);
   }
+}
+
+function claim({ source, introduction }: Member): Claim[] {
+  if (introduction?.size === undefined) return [];
+  return [{ id: source.id, size: introduction.size, sha256: introduction.sha256 }];
 }

@@ -16,6 +16,7 @@ import { RollCall } from './roll-call.ts';
 import { SizelessAttempt } from './sizeless-attempt.ts';
 import { SourceError } from './sources/fault.ts';
 import { Source, type Introduction } from './sources/source.ts';
+import type { FileIdentity } from './storage/identity.ts';
 import type { Tally } from './tally.ts';
 import { Totals } from './totals.ts';
 import type { StateChange } from './transfer.ts';
@@ -24,6 +25,8 @@ import { Vigil } from './vigil.ts';
 
 /** Milliseconds that the first answer waits for others, since one of them may bring a manifest. */
 const GRACE = 100;
+
+const NOBODY: Group = { size: 0, sha256: undefined, ids: [] };
 
 /** What an attempt was about, and what it left for the next one. */
 interface Left {
@@ -143,13 +146,15 @@ export class Session {
       const [first] = groups;
       if (first !== undefined) since ??= performance.now();
       if (first !== undefined && (heardAll || performance.now() - (since ?? 0) > GRACE)) {
-        if (groups.length === 1 || this.#digestKnown) return first;
-        const most = majority(groups);
+        if (this.#digestKnown) return first;
+        const { opinions } = this.#members;
+        if (opinions.length === 1) return first;
+        const most = majority(opinions);
         if (most !== undefined) {
-          this.#dropOthers(most);
+          this.#side(most);
           return most;
         }
-        if (heardAll) throw this.#members.disagreement(groups);
+        if (heardAll) throw this.#members.disagreement(opinions);
       }
       if (first === undefined && heardAll) {
         if (this.#members.sizeless !== undefined) return undefined;
@@ -211,7 +216,7 @@ export class Session {
       );
     } catch (error) {
       const wrong = error instanceof HeadwaterError && error.code === 'HW_VERIFICATION';
-      this.#left = { size: group.size, sha256, tally: attempt.tally, wrong };
+      if (attempt.opened) this.#left = { size: group.size, sha256, tally: attempt.tally, wrong };
       this.#kept = attempt.kept;
       throw error;
     }
@@ -265,10 +270,22 @@ export class Session {
         const message = `${source.shown} has other bytes than the digest is of`;
         this.#ban(this.#members.of(source), 'bad-bytes', message);
       }
+    } else if (this.#partContradicts(error)) {
+      for (const { source, introduction } of this.#members.in(this.#chosen ?? NOBODY)) {
+        const sizes = `${introduction.size} bytes, and what is here of the file with that digest has another size`;
+        this.#ban(this.#members.of(source), 'disagrees', `${source.shown} says ${sizes}`);
+      }
     } else if (error instanceof SourceError) {
       // What is here could not be held against any source.
       await sleep(backoff(failures, undefined, Math.random), undefined, { signal: this.#stop.signal });
     } else throw error;
+  }
+
+  /** An earlier run began a file with the digest that the caller knows, and of another size: so the sources are wrong. */
+  #partContradicts(error: unknown): boolean {
+    if (!(error instanceof HeadwaterError) || error.code !== 'HW_FILE_CHANGED') return false;
+    const { was } = error.details as { was?: FileIdentity };
+    return was?.sha256 !== undefined && was.sha256 === this.#settings.sha256;
   }
 
   // What is heard of sources
@@ -310,18 +327,18 @@ export class Session {
     const attempt = this.#attempt;
     const chosen = this.#chosen;
     if (attempt === undefined || chosen === undefined || introduction === undefined) return;
-    const { groups } = this.#members;
-    const own = groups.find((group) => group.ids.some((id) => chosen.ids.includes(id)));
+    const { opinions } = this.#members;
+    const own = opinions.find((group) => group.ids.some((id) => chosen.ids.includes(id)));
     if (own === undefined) return;
     if (own.ids.includes(source.id)) {
       this.#chosen = own;
       if (!introduction.ranges) return;
       if (attempt.wholeFile && !attempt.begun) attempt.stop(new Regroup());
       else attempt.add(source, introduction);
-    } else if (!this.#digestKnown && groups.length > 1) {
-      const most = majority(groups);
-      if (most !== own) attempt.stop(new Regroup(this.#members.disagreement(groups)));
-      if (most !== undefined) this.#dropOthers(most);
+    } else if (!this.#digestKnown) {
+      const most = majority(opinions);
+      if (most !== own) attempt.stop(new Regroup(this.#members.disagreement(opinions)));
+      if (most !== undefined) this.#side(most);
     }
   }
 
@@ -340,10 +357,17 @@ export class Session {
     return this.#manifest !== undefined || this.#settings.sha256 !== undefined;
   }
 
-  #dropOthers(chosen: Group): void {
+  /** What most say counts: others are dropped, and who was dropped for saying it is back. */
+  #side(chosen: Group): void {
+    for (const member of this.#members.all) {
+      if (!member.outvoted || !chosen.ids.includes(member.source.id)) continue;
+      member.outvoted = false;
+      this.#pardon(member);
+    }
     for (const member of this.#members.candidates) {
       const { introduction, source } = member;
       if (chosen.ids.includes(source.id)) continue;
+      member.outvoted = true;
       const same = introduction.size === chosen.size;
       const what = same ? 'states another digest' : `says ${introduction.size} bytes`;
       const most = `most others say ${chosen.size} bytes`;

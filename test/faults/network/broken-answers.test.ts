@@ -191,6 +191,7 @@ describe('what is unusual but right is used', { concurrency: 16 }, () => {
       const report = await lab.get({ manifest: lab.manifest });
       lab.hasTheFile();
       assert.deepEqual(bans(report), {});
+      assert.ok(report.sources.every(({ failures }) => failures === 0));
       assert.equal(report.verified, 'chunks');
     });
   }

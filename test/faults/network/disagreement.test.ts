@@ -11,6 +11,9 @@ const LIE = { does: 'lie' } as const;
 /** Holds a file of another size. */
 const OTHER: Misbehaviour = { does: 'hold another size', size: 5 * MIB };
 
+/** Honest, and the last to say who it is. */
+const answersLast: Script = ({ range }) => (range?.to === 1 ? { ...HONEST, delay: 400 } : HONEST);
+
 /** These answer nothing before a megabyte has come from others. */
 function answerLate(lab: Lab, ids: readonly number[]): void {
   for (const id of ids) lab.server(id).freeze();
@@ -67,6 +70,33 @@ describe('sources that say different sizes, with no digest', { concurrency: 8 },
     await using lab = await Lab.of([HONEST, OTHER, OTHER, HONEST]);
     assert.equal((await failure(lab.get())).code, 'HW_SOURCES_DISAGREE');
     assert.deepEqual(lab.left, []);
+  });
+
+  test('two against two is refused, also when one of them answers last', async () => {
+    await using lab = await Lab.of([slow(2 * MIB), OTHER, slow(2 * MIB), OTHER]);
+    lab.server(4).freeze();
+    lab.on(
+      ({ event }) => event === 'start',
+      () => lab.server(4).thaw(),
+    );
+    const error = await failure(lab.get());
+    assert.equal(error.code, 'HW_SOURCES_DISAGREE');
+    assert.ok(lab.saidOf(2).some(became(2, 'banned', 'HW_SOURCES_DISAGREE')), 'it was outvoted at first');
+  });
+
+  test('who was outvoted first is back when the others turn out to be few', async () => {
+    await using lab = await Lab.of(
+      [OTHER, HONEST, OTHER, HONEST, HONEST].map((each) => ({ ...each, bytesPerSecond: 2 * MIB })),
+    );
+    for (const id of [4, 5]) lab.server(id).freeze();
+    lab.on(
+      ({ event }) => event === 'start',
+      () => [4, 5].forEach((id) => lab.server(id).thaw()),
+    );
+    const report = await lab.get();
+    lab.hasTheFile();
+    assert.deepEqual(bans(report), { 1: 'HW_SOURCES_DISAGREE', 3: 'HW_SOURCES_DISAGREE' });
+    assert.ok(of(report, 2).bytes > 0);
   });
 
   test('one that joins late with another size makes it one against one', async () => {
@@ -135,10 +165,26 @@ describe('sources that say different sizes, with a digest', { concurrency: 8 }, 
     assert.equal(error.code, 'HW_VERIFICATION');
   });
 
+  test('what an earlier run left tells which size is right', async () => {
+    await using lab = await Lab.of([slow(4 * MIB), OTHER, OTHER]);
+    const [first = ''] = lab.urls;
+    const stop = new AbortController();
+    lab.on(
+      (event) => event.event === 'progress' && event.bytes > MIB,
+      () => stop.abort(),
+    );
+    await failure(lab.get({ sha256: lab.sha256, interval: 0.05, signal: stop.signal }, [first]));
+    lab.server(1).behave(answersLast);
+    const report = await lab.get({ sha256: lab.sha256 });
+    lab.hasTheFile();
+    assert.ok(report.resumedBytes >= MIB);
+    assert.deepEqual(bans(report), { 2: 'HW_SOURCES_DISAGREE', 3: 'HW_SOURCES_DISAGREE' });
+  });
+
   test('a group that is gone for good makes room for the next', async () => {
     const gone: Script = ({ range }) =>
       range?.to === 1 ? OTHER : ({ does: 'refuse', status: 404 } as const);
-    await using lab = await Lab.of([gone, HONEST, gone]);
+    await using lab = await Lab.of([gone, answersLast, gone]);
     const report = await lab.get({ sha256: lab.sha256 });
     lab.hasTheFile();
     assert.deepEqual(bans(report), { 1: 'HW_NOT_FOUND', 3: 'HW_NOT_FOUND' });
