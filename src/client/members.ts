@@ -1,4 +1,5 @@
 import { HeadwaterError, type ErrorCode } from '../core/errors.ts';
+import { FAULTS } from '../core/scheduler/faults.ts';
 import type { FaultKind } from '../core/scheduler/types.ts';
 import { groupClaims, type Claim, type Group } from './agreement.ts';
 import type { Introduction, Source } from './sources/source.ts';
@@ -17,11 +18,24 @@ export interface Member {
 /** A member that may be downloaded from, whose size is known. */
 export type Candidate = Member & { readonly introduction: Introduction & { readonly size: number } };
 
-/** All sources of a download, and what they say together. */
+/** What the caller knows of the file. */
+export interface Known {
+  readonly size: number | undefined;
+  readonly sha256: string | undefined;
+}
+
+interface Listener {
+  changed(member: Member, code?: ErrorCode, message?: string, retryIn?: number): void;
+  banned(member: Member): void;
+}
+
+/** All sources of a download, what became of each, and what they say together. */
 export class Members {
   readonly all: readonly Member[];
+  readonly #listener: Listener;
 
-  constructor(sources: readonly Source[]) {
+  constructor(sources: readonly Source[], listener: Listener) {
+    this.#listener = listener;
     this.all = sources.map((source) => ({
       source,
       state: 'probing',
@@ -65,6 +79,70 @@ export class Members {
         introduction !== undefined && introduction.size === undefined && ban === undefined,
     );
   }
+
+  // What becomes of one
+
+  /** @param retryIn milliseconds */
+  change(member: Member, state: SourceState, code?: ErrorCode, message?: string, retryIn?: number): void {
+    if (member.ban !== undefined && state !== 'banned') return;
+    if (member.state === state && state === 'running') return;
+    member.state = state;
+    this.#listener.changed(member, code, message, retryIn);
+  }
+
+  ban(member: Member, fault: FaultKind, message: string): void {
+    if (member.ban !== undefined) return;
+    const { code } = FAULTS[fault];
+    member.ban = { fault, code, message };
+    this.change(member, 'banned', code, message);
+    this.#listener.banned(member);
+  }
+
+  /** It was banned for nothing. */
+  pardon(member: Member): void {
+    member.ban = undefined;
+    this.change(member, 'running');
+  }
+
+  /** It answers no ranges. */
+  reserve(member: Member): void {
+    const message = `${member.source.shown} answers no byte ranges: it is used only when nothing else is left`;
+    this.change(member, 'waiting', 'HW_NO_RANGES', message);
+  }
+
+  /** What the caller knows of the file decides before what sources say. */
+  holdAgainst(member: Member, { size, sha256 }: Known): void {
+    const { source, introduction } = member;
+    if (introduction === undefined) return;
+    if (size !== undefined && introduction.size === undefined) {
+      member.introduction = { ...introduction, size };
+    } else if (size !== undefined && introduction.size !== size) {
+      const sizes = `${introduction.size} bytes where the manifest says ${size}`;
+      this.ban(member, 'disagrees', `${source.shown} has ${sizes}: it holds another file`);
+    } else if (sha256 !== undefined && (introduction.sha256 ?? sha256) !== sha256) {
+      this.ban(member, 'disagrees', `${source.shown} states another digest: it holds another file`);
+    }
+  }
+
+  /** What most say counts: others are dropped, and who was dropped for saying it is back. */
+  side(chosen: Group): void {
+    for (const member of this.all) {
+      if (!member.outvoted || !chosen.ids.includes(member.source.id)) continue;
+      member.outvoted = false;
+      this.pardon(member);
+    }
+    for (const member of this.candidates) {
+      const { introduction, source } = member;
+      if (chosen.ids.includes(source.id)) continue;
+      member.outvoted = true;
+      const same = introduction.size === chosen.size;
+      const what = same ? 'states another digest' : `says ${introduction.size} bytes`;
+      const most = `most others say ${chosen.size} bytes`;
+      this.ban(member, 'disagrees', `${source.shown} ${what}, ${most}: it is not used`);
+    }
+  }
+
+  // How it ends
 
   disagreement(groups: readonly Group[]): HeadwaterError {
     const says = groups

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { HeadwaterError, type ErrorCode } from '../core/errors.ts';
+import { HeadwaterError } from '../core/errors.ts';
 import type { Manifest } from '../core/manifest.ts';
 import { backoff, FAULTS } from '../core/scheduler/faults.ts';
-import type { FaultKind } from '../core/scheduler/types.ts';
 import type { TransportSettings } from '../transport/connection.ts';
 import { majority, type Group } from './agreement.ts';
 import { Attempt, type AttemptResult } from './attempt.ts';
 import { loadManifest } from './given-manifest.ts';
-import { Members, type Member } from './members.ts';
+import { inherited, type Left } from './inheritance.ts';
+import { Members, type Known, type Member } from './members.ts';
 import { offeredManifest } from './offered-manifest.ts';
 import type { Settings } from './options.ts';
 import { Progress } from './progress.ts';
@@ -17,25 +17,16 @@ import { SizelessAttempt } from './sizeless-attempt.ts';
 import { SourceError } from './sources/fault.ts';
 import { Source, type Introduction } from './sources/source.ts';
 import type { FileIdentity } from './storage/identity.ts';
-import type { Tally } from './tally.ts';
 import { Totals } from './totals.ts';
 import type { StateChange } from './transfer.ts';
-import type { DownloadReport, SourceState } from './types.ts';
+import type { DownloadReport } from './types.ts';
 import { Vigil } from './vigil.ts';
+import { loneWitnesses } from './vouching.ts';
 
 /** Milliseconds that the first answer waits for others, since one of them may bring a manifest. */
 const GRACE = 100;
 
 const NOBODY: Group = { size: 0, sha256: undefined, ids: [] };
-
-/** What an attempt was about, and what it left for the next one. */
-interface Left {
-  readonly size: number;
-  readonly sha256: string | undefined;
-  readonly tally: Tally;
-  /** No byte of it is of use. */
-  readonly wrong: boolean;
-}
 
 /** One download from the first question to the report. Owns its sources. */
 export class Session {
@@ -65,7 +56,10 @@ export class Session {
     this.#settings = settings;
     this.#transport = transport;
     const sources = settings.urls.map((url, at) => new Source(at + 1, url, settings.headers, transport));
-    this.#members = new Members(sources);
+    this.#members = new Members(sources, {
+      changed: (member, ...why) => this.#progress.source(member, ...why),
+      banned: (member) => this.#banned(member),
+    });
     this.#progress = new Progress(settings, this.#members.all, this.#totals);
     this.#vigil = new Vigil({
       settings,
@@ -80,12 +74,12 @@ export class Session {
       answered: (source, introduction) => this.#answered(source, introduction),
       waiting: (source, error, retryIn) => {
         this.#totals.failed(source.id);
-        this.#change(this.#members.of(source), 'waiting', error.code, error.message, retryIn);
+        this.#members.change(this.#members.of(source), 'waiting', error.code, error.message, retryIn);
         this.#heard?.();
       },
       gone: (source, fault, error) => {
         this.#totals.failed(source.id);
-        this.#ban(this.#members.of(source), fault, error.message);
+        this.#members.ban(this.#members.of(source), fault, error.message);
       },
       failed: (error) => this.#fail(error),
     });
@@ -101,7 +95,7 @@ export class Session {
       if (this.#fatal !== undefined) throw this.#fatal;
       this.#roll.start();
       this.#manifest = await loadManifest(this.#settings, this.#transport, this.#stop.signal);
-      for (const member of this.#members.all) this.#holdAgainstDigest(member);
+      for (const member of this.#members.all) this.#members.holdAgainst(member, this.#known);
       const result = await this.#download();
       return this.#progress.done(result);
     } catch (error) {
@@ -151,7 +145,7 @@ export class Session {
         if (opinions.length === 1) return first;
         const most = majority(opinions);
         if (most !== undefined) {
-          this.#side(most);
+          this.#members.side(most);
           return most;
         }
         if (heardAll) throw this.#members.disagreement(opinions);
@@ -185,23 +179,17 @@ export class Session {
     const [first] = using;
     if (first === undefined) throw new Regroup();
     this.#first ??= first.source;
-    const stating = candidates.filter(
-      ({ source, introduction }) => source === offered?.source || introduction.sha256 === sha256,
-    );
-    const alone = !this.#digestKnown && sha256 !== undefined && stating.length * 2 <= candidates.length;
-    this.#witnesses = alone ? stating.map(({ source }) => source) : [];
-    const left = this.#left;
-    const same = left !== undefined && !left.wrong && left.size === group.size && left.sha256 === sha256;
-    const own = left !== undefined && (left.wrong || !left.tally.hasEarlier);
+    this.#witnesses = this.#digestKnown ? [] : loneWitnesses(candidates, sha256, offered?.source);
+    const { resume, carried } = inherited(this.#left, { size: group.size, sha256 }, settings);
     const attempt = new Attempt({
-      settings: { ...settings, resume: same || (settings.resume && !own) },
+      settings: { ...settings, resume },
       size: group.size,
       first: this.#first,
       wholeFile: !first.introduction.ranges,
       manifest,
       sha256,
-      vouched: sha256 !== undefined && !alone,
-      carried: same ? left.tally : undefined,
+      vouched: sha256 !== undefined && this.#witnesses.length === 0,
+      carried,
       totals: this.#totals,
       progress: this.#progress,
       onState: (source, change) => this.#hear(source, change),
@@ -241,8 +229,8 @@ export class Session {
     } catch (error) {
       if (!(error instanceof HeadwaterError)) throw error;
       const wrong = error.code === 'HW_VERIFICATION' && typeof this.#settings.output !== 'object';
-      if (wrong) this.#ban(member, 'bad-bytes', error.message);
-      else if (error instanceof SourceError) this.#ban(member, error.fault.kind, error.message);
+      if (wrong) this.#members.ban(member, 'bad-bytes', error.message);
+      else if (error instanceof SourceError) this.#members.ban(member, error.fault.kind, error.message);
       else throw error;
       throw new Regroup(error);
     }
@@ -268,12 +256,12 @@ export class Session {
       if (others.length === 0 || this.#attempt?.begun === true) throw error;
       for (const source of tried) {
         const message = `${source.shown} has other bytes than the digest is of`;
-        this.#ban(this.#members.of(source), 'bad-bytes', message);
+        this.#members.ban(this.#members.of(source), 'bad-bytes', message);
       }
     } else if (this.#partContradicts(error)) {
       for (const { source, introduction } of this.#members.in(this.#chosen ?? NOBODY)) {
         const sizes = `${introduction.size} bytes, and what is here of the file with that digest has another size`;
-        this.#ban(this.#members.of(source), 'disagrees', `${source.shown} says ${sizes}`);
+        this.#members.ban(this.#members.of(source), 'disagrees', `${source.shown} says ${sizes}`);
       }
     } else if (error instanceof SourceError) {
       // What is here could not be held against any source.
@@ -293,33 +281,12 @@ export class Session {
   #answered(source: Source, introduction: Introduction): void {
     const member = this.#members.of(source);
     member.introduction = introduction;
-    this.#holdAgainstDigest(member);
+    this.#members.holdAgainst(member, this.#known);
     if (member.ban !== undefined) return;
-    if (introduction.ranges) this.#change(member, 'running');
-    else this.#keepInReserve(member);
+    if (introduction.ranges) this.#members.change(member, 'running');
+    else this.#members.reserve(member);
     this.#heard?.();
     this.#reconsider(member);
-  }
-
-  /** What the caller knows of the file decides before what sources say. */
-  #holdAgainstDigest(member: Member): void {
-    const { source, introduction } = member;
-    if (introduction === undefined) return;
-    const manifest = this.#manifest;
-    const known = manifest?.sha256 ?? this.#settings.sha256;
-    if (manifest !== undefined && introduction.size === undefined) {
-      member.introduction = { ...introduction, size: manifest.size };
-    } else if (manifest !== undefined && introduction.size !== manifest.size) {
-      const sizes = `${introduction.size} bytes where the manifest says ${manifest.size}`;
-      this.#ban(member, 'disagrees', `${source.shown} has ${sizes}: it holds another file`);
-    } else if (known !== undefined && (introduction.sha256 ?? known) !== known) {
-      this.#ban(member, 'disagrees', `${source.shown} states another digest: it holds another file`);
-    }
-  }
-
-  #keepInReserve(member: Member): void {
-    const message = `${member.source.shown} answers no byte ranges: it is used only when nothing else is left`;
-    this.#change(member, 'waiting', 'HW_NO_RANGES', message);
   }
 
   /** A source was heard of while the download is under way: it joins, or changes what most say. */
@@ -338,7 +305,7 @@ export class Session {
     } else if (!this.#digestKnown) {
       const most = majority(opinions);
       if (most !== own) attempt.stop(new Regroup(this.#members.disagreement(opinions)));
-      if (most !== undefined) this.#side(most);
+      if (most !== undefined) this.#members.side(most);
     }
   }
 
@@ -347,52 +314,30 @@ export class Session {
     const member = this.#members.of(source);
     if (state === 'banned' && fault === 'no-ranges' && member.introduction !== undefined) {
       member.introduction = { ...member.introduction, ranges: false };
-      this.#keepInReserve(member);
+      this.#members.reserve(member);
       this.#nobodyToAsk();
-    } else if (state === 'banned' && fault !== undefined) this.#ban(member, fault, message ?? '');
-    else this.#change(member, state, fault && FAULTS[fault].code, message, retryIn);
+    } else if (state === 'banned' && fault !== undefined) this.#members.ban(member, fault, message ?? '');
+    else this.#members.change(member, state, fault && FAULTS[fault].code, message, retryIn);
+  }
+
+  /** What the caller knows of the file. */
+  get #known(): Known {
+    return { size: this.#manifest?.size, sha256: this.#manifest?.sha256 ?? this.#settings.sha256 };
   }
 
   get #digestKnown(): boolean {
-    return this.#manifest !== undefined || this.#settings.sha256 !== undefined;
+    return this.#known.sha256 !== undefined;
   }
 
-  /** What most say counts: others are dropped, and who was dropped for saying it is back. */
-  #side(chosen: Group): void {
-    for (const member of this.#members.all) {
-      if (!member.outvoted || !chosen.ids.includes(member.source.id)) continue;
-      member.outvoted = false;
-      this.#pardon(member);
-    }
-    for (const member of this.#members.candidates) {
-      const { introduction, source } = member;
-      if (chosen.ids.includes(source.id)) continue;
-      member.outvoted = true;
-      const same = introduction.size === chosen.size;
-      const what = same ? 'states another digest' : `says ${introduction.size} bytes`;
-      const most = `most others say ${chosen.size} bytes`;
-      this.#ban(member, 'disagrees', `${source.shown} ${what}, ${most}: it is not used`);
-    }
-  }
-
-  #ban(member: Member, fault: FaultKind, message: string): void {
-    if (member.ban !== undefined) return;
-    const { code } = FAULTS[fault];
-    member.ban = { fault, code, message };
-    this.#change(member, 'banned', code, message);
+  #banned({ source, ban }: Member): void {
     this.#heard?.();
     this.#nobodyToAsk();
     // A digest that only such sources have stated is worth no more than they are.
-    if (fault !== 'disagrees' || !this.#witnesses.includes(member.source)) return;
-    if (this.#witnesses.some((source) => this.#members.of(source).ban?.fault !== 'disagrees')) return;
-    for (const other of this.#members.all) if (other.ban?.fault === 'bad-bytes') this.#pardon(other);
+    if (ban?.fault !== 'disagrees' || !this.#witnesses.includes(source)) return;
+    if (this.#witnesses.some((each) => this.#members.of(each).ban?.fault !== 'disagrees')) return;
+    // What others were banned for was held against the word of these.
+    for (const other of this.#members.all) if (other.ban?.fault === 'bad-bytes') this.#members.pardon(other);
     this.#attempt?.stop(new Regroup());
-  }
-
-  /** What it was banned for was held against the word of others that are not believed any more. */
-  #pardon(member: Member): void {
-    member.ban = undefined;
-    this.#change(member, 'running');
   }
 
   /** Ends the attempt when none of its sources may be asked any more. */
@@ -404,13 +349,6 @@ export class Session {
       ({ ban, introduction }) => ban === undefined && introduction?.ranges === !attempt.wholeFile,
     );
     if (!left) attempt.stop(new Regroup());
-  }
-
-  #change(member: Member, state: SourceState, code?: ErrorCode, message?: string, retryIn?: number): void {
-    if (member.ban !== undefined && state !== 'banned') return;
-    if (member.state === state && state === 'running') return;
-    member.state = state;
-    this.#progress.source(member, code, message, retryIn);
   }
 
   #fail(error: unknown): void {
