@@ -21,8 +21,7 @@ test('a program that is stopped for a while, as when the machine sleeps, blames 
   await wait(3_500);
   client.process.kill('SIGCONT');
   const { status, stderr } = await client.ended;
-  assert.equal(stderr, '');
-  assert.equal(status, 0);
+  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
   const { sources } = JSON.parse(readFileSync(report, 'utf8')) as DownloadReport;
   assert.deepEqual(
     sources.map(({ failures }) => failures),
