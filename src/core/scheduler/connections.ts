@@ -64,10 +64,15 @@ export class ConnectionTrials {
   /**
    * @param all bytes received from all sources so far
    * @param secondsLeft estimate for the whole download
+   * @returns whether some source should have another number of connections now
    */
-  step(now: number, sources: readonly Source[], all: number, secondsLeft: number): void {
-    if (this.#trial === undefined) this.#begin(now, sources, all, secondsLeft);
-    else this.#continue(this.#trial, now, all, secondsLeft);
+  step(now: number, sources: readonly Source[], all: number, secondsLeft: number): boolean {
+    const trial = this.#trial;
+    const before = trial?.source.target;
+    if (trial === undefined) this.#begin(now, sources, all, secondsLeft);
+    else if (held(trial.source)) this.#end(trial, now, false);
+    else this.#continue(trial, now, all, secondsLeft);
+    return trial !== undefined && trial.source.target !== before;
   }
 
   #begin(now: number, sources: readonly Source[], all: number, secondsLeft: number): void {
@@ -96,7 +101,8 @@ export class ConnectionTrials {
       source.target < this.#most &&
       now >= source.settledUntil &&
       source.total > 0 &&
-      flowing(source)
+      flowing(source) &&
+      !held(source)
     );
   }
 
@@ -155,4 +161,9 @@ function flowing(source: Source): boolean {
     lanes++;
   }
   return lanes >= source.target;
+}
+
+/** We do not read from it all the time: what it brings says nothing of what it could. */
+function held(source: Source): boolean {
+  return source.slots.some((lane) => lane !== undefined && (lane.heldAt !== undefined || lane.heldTime > 0));
 }

@@ -1,3 +1,4 @@
+import { MOST_PAUSE } from './silence.ts';
 import { busyLanes, type Lane, type Source } from './state.ts';
 import type { SourceView } from './types.ts';
 
@@ -45,7 +46,9 @@ export function held(lane: Lane, now: number, isHeld: boolean): void {
   if (isHeld) {
     lane.heldAt ??= now;
   } else if (lane.heldAt !== undefined) {
-    lane.heldTime += now - Math.max(lane.heldAt, lane.activeAt);
+    const pause = now - Math.max(lane.heldAt, lane.activeAt);
+    lane.heldTime += pause;
+    lane.pauses += Math.min(pause, MOST_PAUSE);
     lane.heldAt = undefined;
   }
 }
@@ -53,6 +56,7 @@ export function held(lane: Lane, now: number, isHeld: boolean): void {
 function active(lane: Lane, now: number): void {
   lane.activeAt = now;
   lane.heldTime = 0;
+  lane.pauses = 0;
 }
 
 export function viewOf(source: Source, now: number): SourceView {

@@ -149,7 +149,12 @@ export class Scheduler implements SchedulerApi {
     advance(source, now);
     lane.ended = true;
     source.slots[lane.slot] = undefined;
+    const rival = this.#ledger.rivalOf(lane, lane.next);
+    const lost = this.#ledger.isDone(lane.next);
+    // What a source loses by its own fault is not the price of a hedge; what a hedge loses is.
+    if (rival !== undefined && !lost && !lane.hedge) this.#waste.part(lane, rival);
     this.#waste.lose(lane, lane.partial);
+    if (rival !== undefined && !lost) this.#waste.part(lane, rival);
     for (let chunk = lane.next; chunk < lane.to; chunk++) this.#ledger.release(chunk, lane);
     if (lane.unjudged === 0) this.#forget(lane);
     if (fault !== undefined) {
@@ -165,8 +170,9 @@ export class Scheduler implements SchedulerApi {
     if (!this.finished) {
       const all = this.#ordered.reduce((sum, source) => sum + (source.meter.rate ?? 0), 0);
       const left = all === 0 ? Infinity : this.#ledger.missingBytes / all;
-      this.#trials.step(now, this.#ordered, this.#received, left);
       this.#assign(now);
+      // A trial may have changed how many connections a source should have.
+      if (this.#trials.step(now, this.#ordered, this.#received, left)) this.#assign(now);
     }
     this.#plan(now);
     const actions = this.#actions.filter((action) => !this.#late(action));
@@ -247,8 +253,7 @@ export class Scheduler implements SchedulerApi {
     if (work === undefined) return false;
     this.#spans = undefined;
     if (work.type === 'drop') {
-      // More of the chunk may come before its lane has ended.
-      this.#waste.reserve(this.#ledger.layout.bytes(work.victim.next), [work.victim]);
+      this.#waste.reserve(work.victim.partial, [work.victim]);
       this.#drop(work.victim);
       return false;
     }

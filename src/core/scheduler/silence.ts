@@ -6,10 +6,12 @@ const LEAST_SILENCE = 2_000;
 const LEAST_HEAD_WAIT = 5_000;
 /** However slow a source has been, milliseconds. */
 const MOST_SILENCE = 30_000;
-/** Under a rate limit a lane is listened to now and then. This part of its patience must have been spent listening... */
+/** Under a rate limit a lane is listened to now and then. This part of its patience must have been spent listening, ... */
 const LISTENED_PART = 0.05;
-/** ... before it counts as silent after this many times its patience in all. */
-const HELD_FACTOR = 5;
+/** ... and the pauses between count this many times less than listening does, ... */
+const PAUSE_WEIGHT = 5;
+/** ... each of them up to this many milliseconds: after a long one (a slow disk, a laptop asleep) a source begins anew. */
+export const MOST_PAUSE = 500;
 /** Times the longest usual gap that counts as silence. */
 const GAPS = 4;
 
@@ -32,5 +34,5 @@ export function isSilent(lane: Lane, now: number): boolean {
   if (lane.heldAt !== undefined) return false;
   const most = patience(lane);
   const quiet = quietFor(lane, now);
-  return quiet >= most || (quiet >= most * LISTENED_PART && now - lane.activeAt >= most * HELD_FACTOR);
+  return quiet >= most || (quiet >= most * LISTENED_PART && quiet + lane.pauses / PAUSE_WEIGHT >= most);
 }

@@ -32,6 +32,8 @@ export interface Lane {
   heldAt: number | undefined;
   /** Milliseconds for which we have not read from it since `activeAt`. */
   heldTime: number;
+  /** The same, long pauses counted in part. */
+  pauses: number;
   cancelled: boolean;
   ended: boolean;
   /** Chunks that landed and are not judged yet. */
@@ -133,6 +135,7 @@ export function newLane(
     headAt: undefined,
     heldAt: undefined,
     heldTime: 0,
+    pauses: 0,
     cancelled: false,
     ended: false,
     unjudged: 0,

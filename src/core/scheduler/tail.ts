@@ -136,7 +136,7 @@ function drop(
   for (const { lane, left } of spans) {
     if (lane.source === source || ledger.isHedged(lane.next) || !offers(source, lane.next)) continue;
     const bytes = ledger.layout.bytes(lane.next);
-    if (bytes > budget || lane.partial > bytes * DROP_PART || now - lane.startedAt < LEAST_TRY) continue;
+    if (lane.partial > Math.min(budget, bytes * DROP_PART) || now - lane.startedAt < LEAST_TRY) continue;
     if (wait + (bytes * 1000) / rate < left * DROP_GAIN) return { type: 'drop', victim: lane };
   }
   return undefined;

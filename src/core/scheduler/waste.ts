@@ -39,4 +39,13 @@ export class Waste {
     lane.pair = undefined;
     if (pair !== undefined && --pair.lanes === 0) this.left += pair.reserved;
   }
+
+  /** One of a pair is gone and neither has won: the other one can cost nothing any more. */
+  part(one: Lane, other: Lane): void {
+    const { pair } = one;
+    if (pair === undefined || other.pair !== pair) return;
+    one.pair = undefined;
+    other.pair = undefined;
+    this.left += pair.reserved;
+  }
 }
