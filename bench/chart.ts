@@ -6,9 +6,9 @@ interface Panel {
   readonly contestants: readonly ContestantResult[];
 }
 
-const WIDTH = 760;
+const WIDTH = 790;
 /** Where bars begin, and where the longest ends. */
-const LEFT = 300;
+const LEFT = 330;
 const RIGHT = WIDTH - 76;
 const ROW = 26;
 const BAR = 16;
@@ -41,8 +41,8 @@ const PANELS: readonly { readonly scene: string; readonly title: string; readonl
   ];
 
 /**
- * The main figures as bars, shorter is better. Colours follow the reader's light or dark setting; where the viewer
- * knows no such setting those of the light one are dark enough to be read on both.
+ * The main figures as bars, shorter is better. Colours follow the reader's light or dark setting. The picture brings
+ * its own ground, so that it can be read too where a page does not follow that setting.
  */
 export function chart(result: BenchResult): string {
   const panels = PANELS.flatMap((plan): Panel[] => {
@@ -60,6 +60,7 @@ export function chart(result: BenchResult): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-labelledby="title">
 <title id="title">Seconds that headwater and other programs take for the same downloads; shorter is better</title>
 <style>
+.ground { fill: #ffffff; }
 text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #57606a; }
 .title { font-weight: 600; fill: #24292f; }
 .ours { font-weight: 600; }
@@ -67,6 +68,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #57606
 .bar.ours { fill: #0b7ea4; }
 .spread { stroke: #24292f; stroke-width: 1.5; }
 @media (prefers-color-scheme: dark) {
+  .ground { fill: #0d1117; }
   text { fill: #9ea7b1; }
   .title { fill: #f0f6fc; }
   .bar { fill: #6e7681; }
@@ -74,6 +76,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #57606
   .spread { stroke: #f0f6fc; }
 }
 </style>
+<rect class="ground" width="${WIDTH}" height="${height}" rx="6"/>
 ${parts.join('\n')}
 </svg>
 `;

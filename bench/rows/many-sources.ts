@@ -13,15 +13,17 @@ import { Workspace } from '../workspace.ts';
 
 const SIZE = 20 * GIB;
 const QUICK_SIZE = 2 * GIB;
+/** What fits into memory, for rates that no disk bounds. */
+const SMALL_SIZE = 4 * GIB;
+const QUICK_SMALL_SIZE = GIB;
 const MANY = 64;
 const FEW = 3;
 /** Where the output goes: a disk, for zeros take memory too. */
 const DISK = '/var/tmp';
-/** Left free on the disk beside the output. */
+/** Left free beside an output. */
 const SPARE = 2 * GIB;
-/** Rounds to the disk, whose own speed bounds both sides; and to nowhere, which takes half as long. */
-const DISK_ROUNDS = 1;
-const NOWHERE_ROUNDS = 2;
+/** Rounds with the large file. */
+const LARGE_ROUNDS = 1;
 /** Seconds: 20 GiB at 40 MiB/s. */
 const DEADLINE = 512;
 const MEGABYTE = 1e6;
@@ -40,22 +42,30 @@ async function open(context: BenchContext): Promise<OpenScene> {
   const resources = new AsyncDisposableStack();
   try {
     const wanted = context.quick ? QUICK_SIZE : SIZE;
-    const size = Math.min(wanted, await roomOnDisk());
+    const size = Math.min(wanted, await roomAt(DISK));
     const content = await sparseContent(workspace, 'sparse', size);
-    resources.defer(() => workspace.remove(content.path));
+    const smallSize = Math.min(context.quick ? QUICK_SMALL_SIZE : SMALL_SIZE, await roomAt(workspace.path));
+    const small = await sparseContent(workspace, 'small-sparse', smallSize);
+    resources.defer(() => workspace.remove(content.path, small.path));
     const settings = { root: workspace.at('served'), address: '127.0.0.1', ports: await freePorts(MANY) };
-    const urls = resources.use(await Nginx.start(workspace, settings)).urls(content.name);
+    const server = resources.use(await Nginx.start(workspace, settings));
     const disk = resources.use(await Workspace.open(DISK));
     const output = disk.at('output', 'file');
     return {
       facts: { bytes: size },
       notes: [
-        `One nginx on ${MANY} ports; memory is the highest of all runs; the file goes to a disk, whose speed bounds both sides.`,
+        `One nginx on ${MANY} ports; memory is the highest of all runs.`,
+        'The disk bounds the rate of any number of sources, so the bar for the rate is held with a file that fits into memory.',
         ...(size < wanted ? ['The file is smaller than 20 GiB: the disk has no room for it.'] : []),
       ],
       contestants: [FEW, MANY].flatMap((count) => {
-        const job: Job = { urls: urls.slice(0, count), output };
-        return [toDisk(context, content, job, count), toNowhere(context, content, job, count)];
+        const urlsOf = ({ name }: Content): string[] => server.urls(name).slice(0, count);
+        const memory = workspace.at('output', 'file');
+        return [
+          toMemory(context, small, { urls: urlsOf(small), output: memory }, count),
+          toDisk(context, content, { urls: urlsOf(content), output }, count),
+          toNowhere(context, content, { urls: urlsOf(content), output: '-' }, count),
+        ];
       }),
       bars: BARS,
       [Symbol.asyncDispose]: () => resources.disposeAsync(),
@@ -66,11 +76,23 @@ async function open(context: BenchContext): Promise<OpenScene> {
   }
 }
 
-async function roomOnDisk(): Promise<number> {
-  const { bavail, bsize } = await statfs(DISK);
+/** Whole GiB that a file in `folder` may take. */
+async function roomAt(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
   const room = bavail * bsize - SPARE;
-  if (room < GIB) throw new Error(`${DISK} has no room for an output`);
+  if (room < GIB) throw new Error(`${folder} has no room for an output`);
   return room - (room % GIB);
+}
+
+function toMemory(context: BenchContext, content: Content, job: Job, count: number): Contestant {
+  const downloader: Downloader = {
+    id: `memory-${count}`,
+    label: `headwater, ${count} sources, ${content.size / GIB} GiB to memory`,
+    ours: true,
+    rows: ['many'],
+    words: (each) => headwaterGet(each, '--manifest', content.manifest),
+  };
+  return downloading(context, downloader, { content, job, touch: content.size * 1.25 });
 }
 
 function toDisk(context: BenchContext, content: Content, job: Job, count: number): Contestant {
@@ -79,7 +101,7 @@ function toDisk(context: BenchContext, content: Content, job: Job, count: number
     label: `headwater, ${count} sources, to a disk`,
     ours: true,
     rows: ['many'],
-    mostRounds: DISK_ROUNDS,
+    mostRounds: LARGE_ROUNDS,
     words: (each) => headwaterGet(each, '--manifest', content.manifest),
   };
   return downloading(context, downloader, { content, job, deadline: DEADLINE, before: settleDisk });
@@ -92,15 +114,14 @@ async function settleDisk(): Promise<void> {
 
 /** In order to standard output, which is /dev/null: how fast it is with no disk in the way. */
 function toNowhere(context: BenchContext, content: Content, job: Job, count: number): Contestant {
-  const toStdout = { urls: job.urls, output: '-' };
-  const words = headwaterGet(toStdout, '--manifest', content.manifest);
+  const words = headwaterGet(job, '--manifest', content.manifest);
   return {
     id: `nowhere-${count}`,
     label: `headwater, ${count} sources, to /dev/null`,
-    command: `${shown(words, toStdout, { [content.manifest]: 'MANIFEST' })} >/dev/null`,
+    command: `${shown(words, job, { [content.manifest]: 'MANIFEST' })} >/dev/null`,
     ours: true,
     rows: ['many'],
-    mostRounds: NOWHERE_ROUNDS,
+    mostRounds: LARGE_ROUNDS,
     run: async (round) => ({
       round,
       ...(await measure(context, words, { deadline: DEADLINE })),
@@ -130,10 +151,19 @@ const BARS: readonly Bar[] = [
   },
   {
     ...WORK,
+    text: 'rate with 3 sources, to memory',
+    demand: 'least',
+    bound: 1,
+    unit: 'x',
+    value: timesAsFast('memory-64', 'memory-3'),
+  },
+  {
+    ...WORK,
     text: 'rate with 3 sources, to a disk',
     demand: 'least',
     bound: 1,
     unit: 'x',
+    aside: true,
     value: timesAsFast('disk-64', 'disk-3'),
   },
   {
@@ -142,6 +172,7 @@ const BARS: readonly Bar[] = [
     demand: 'least',
     bound: 1,
     unit: 'x',
+    aside: true,
     value: timesAsFast('nowhere-64', 'nowhere-3'),
   },
 ];
