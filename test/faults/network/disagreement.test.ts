@@ -296,7 +296,7 @@ describe('sources of one size and different bytes, with no digest', { concurrenc
     const report = await lab.get();
     lab.hasTheFile();
     assert.deepEqual(bans(report), {});
-    assert.ok(performance.now() - began < 6_000);
+    assert.ok(performance.now() - began < 15_000);
   });
 });
 

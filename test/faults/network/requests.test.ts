@@ -167,6 +167,11 @@ function steadyRate(lab: Lab): number {
   return (last.bytes - first.bytes) / (last.seconds - first.seconds);
 }
 
+/** Never more than a tenth above; a machine with too much to do may be further below. */
+function isHeld(part: number): void {
+  assert.ok(part > 0.8 && part < 1.1, `${part} of the limit`);
+}
+
 describe('a limit', { concurrency: 3 }, () => {
   const limit = 3 * MIB;
 
@@ -174,8 +179,7 @@ describe('a limit', { concurrency: 3 }, () => {
     await using lab = await Lab.of([slow(8 * MIB), slow(2 * MIB)], { size: 12 * MIB });
     const report = await lab.get({ limit, sha256: lab.sha256, interval: 0.05 });
     lab.hasTheFile();
-    const part = steadyRate(lab) / limit;
-    assert.ok(Math.abs(part - 1) < 0.1, `${part} of the limit`);
+    isHeld(steadyRate(lab) / limit);
     assert.ok(of(report, 1).bytes > of(report, 2).bytes, JSON.stringify(report.sources));
   });
 
@@ -192,8 +196,7 @@ describe('a limit', { concurrency: 3 }, () => {
     const output = new PassThrough();
     output.resume();
     await lab.get({ limit, output, sha256: lab.sha256, interval: 0.05 });
-    const part = steadyRate(lab) / limit;
-    assert.ok(Math.abs(part - 1) < 0.1, `${part} of the limit`);
+    isHeld(steadyRate(lab) / limit);
   });
 });
 
