@@ -12,6 +12,8 @@ interface Job {
   readonly bytes: Uint8Array;
   readonly position: number;
   readonly end: End;
+  /** It was part of a write that failed, perhaps not for its own bytes. */
+  readonly alone: boolean;
 }
 
 /**
@@ -32,7 +34,7 @@ export class WriteQueue {
   write(bytes: Uint8Array, position: number, end: End): void {
     if (this.#jobs.has(position))
       throw new HeadwaterError('HW_INTERNAL', `${this.#part.path} is written twice at byte ${position}`);
-    this.#jobs.set(position, { bytes, position, end });
+    this.#jobs.set(position, { bytes, position, end, alone: false });
     if (!this.#busy) this.#next();
   }
 
@@ -45,11 +47,18 @@ export class WriteQueue {
       batch.map((job) => job.bytes),
       first.position,
     );
-    const ended = (error?: unknown): void => {
-      this.#next();
-      for (const job of batch) job.end(error);
-    };
-    written.then(() => ended(), ended);
+    written.then(
+      () => this.#ended(batch),
+      (error: unknown) => this.#ended(batch, error),
+    );
+  }
+
+  #ended(batch: readonly Job[], error?: unknown): void {
+    // A disk that has become full may have had room for the first of them.
+    const again = error !== undefined && batch.length > 1;
+    if (again) for (const job of batch) this.#jobs.set(job.position, { ...job, alone: true });
+    this.#next();
+    if (!again) for (const job of batch) job.end(error);
   }
 
   /** The one that came first, and those that follow it in the file. */
@@ -62,9 +71,10 @@ export class WriteQueue {
       job = this.#jobs.get(job.position + job.bytes.length)
     ) {
       bytes += job.bytes.length;
-      if (batch.length > 0 && (bytes > MOST_BYTES || batch.length === MOST_BUFFERS)) break;
+      if (batch.length > 0 && (job.alone || bytes > MOST_BYTES || batch.length === MOST_BUFFERS)) break;
       this.#jobs.delete(job.position);
       batch.push(job);
+      if (job.alone) break;
     }
     return batch;
   }

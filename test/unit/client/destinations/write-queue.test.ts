@@ -95,3 +95,22 @@ test('an error is told to those that it concerns, and the others are written', a
   disk.last.end.resolve();
   await other;
 });
+
+test('where several were written together and not all fit, those that do are written', async () => {
+  const disk = new Disk();
+  const queue = new WriteQueue(disk);
+  const first = queue.write(bytes(1), 0);
+  const fits = queue.write(bytes(2), 10);
+  const late = queue.write(bytes(3), 12);
+  disk.last.end.resolve();
+  await first;
+  assert.deepEqual(disk.last.sizes, [2, 3]);
+  disk.last.end.reject(new Error('full'));
+  await new Promise(setImmediate);
+  assert.deepEqual([disk.last.position, disk.last.sizes], [10, [2]]);
+  disk.last.end.resolve();
+  await fits;
+  assert.deepEqual([disk.last.position, disk.last.sizes], [12, [3]]);
+  disk.last.end.reject(new Error('full'));
+  await assert.rejects(late, /full/);
+});
