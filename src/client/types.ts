@@ -75,6 +75,7 @@ export interface StartEvent {
   readonly output: string;
   /** Bytes; 0 where the only source does not say. */
   readonly size: number;
+  /** Bytes; 0 where the only source does not say how long the file is. */
   readonly chunkSize: number;
   readonly chunks: number;
   /** Bytes that an earlier run left. */

@@ -14,7 +14,9 @@ export function startSentence(event: StartEvent, sources: number): string {
   const to = output === '-' ? 'standard output' : oneLine(output);
   const cut = chunks > 1 ? ` in ${count(chunks, 'chunk')} of ${size(chunkSize)}` : '';
   const resumed = resumedBytes > 0 ? `; ${size(resumedBytes)} are here already` : '';
-  return `${to}: ${size(event.size)}${cut} from ${count(sources, 'source')}${resumed}; ${WILL_VERIFY[event.verification]}`;
+  // A source that does not say how long the file is gives nothing to cut either.
+  const amount = chunkSize === 0 ? 'nobody says how much' : size(event.size);
+  return `${to}: ${amount}${cut} from ${count(sources, 'source')}${resumed}; ${WILL_VERIFY[event.verification]}`;
 }
 
 export function sourceSentence({ id, url, state, message, code, retryIn }: SourceEvent): string {

@@ -57,6 +57,18 @@ describe('with a manifest', { concurrency: 16 }, () => {
     assert.equal(of(report, 3).bytes, 0);
   });
 
+  test('one that sends the bytes beside those it states is found', async () => {
+    const shifts: Script = ({ range }) =>
+      range?.to === 1
+        ? HONEST
+        : { does: 'shift the range', from: 1, to: 1, stated: false, bytesPerSecond: 8 * MIB };
+    await using lab = await Lab.of([slow(4 * MIB), shifts], { size: 8 * MIB });
+    const report = await lab.get({ manifest: lab.manifest });
+    lab.hasTheFile();
+    assert.deepEqual(bans(report), { 2: 'HW_BAD_CHUNK' });
+    assert.equal(of(report, 2).bytes, 0);
+  });
+
   test('when every source lies, it says so and keeps nothing', async () => {
     await using lab = await Lab.of([LIE, LIE]);
     const error = await failure(lab.get({ manifest: lab.manifest }));

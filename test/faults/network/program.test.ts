@@ -111,6 +111,20 @@ describe('headwater get ends', { concurrency: 2 }, () => {
     assert.match(ended.stdout, /source 2 was dropped: .*sent wrong bytes.*\(\d wrong chunks?\)/);
   });
 
+  test('with 0 from a server that answers no ranges and does not say how much there is', async () => {
+    await using lab = await Lab.of([]);
+    await lab.add({
+      does: 'send raw',
+      bytes: Buffer.concat([Buffer.from('HTTP/1.0 200 OK\r\n\r\n'), lab.bytes]),
+      ending: 'close',
+    });
+    const ended = await get(lab);
+    assert.equal(ended.status, 0, ended.stderr);
+    lab.hasTheFile();
+    assert.match(ended.stdout, /out\.bin: nobody says how much from 1 source/);
+    assert.match(ended.stdout, /out\.bin: 4 MiB in /);
+  });
+
   test('with 0 when the server that it waits for comes up', async () => {
     await using lab = await Lab.of([HONEST]);
     await lab.server(1).leave();
