@@ -15,7 +15,7 @@ export interface Job {
 
 /** This program, as a checkout runs it on the repository's own Node. */
 export function headwater(...words: string[]): Words {
-  return [join(ROOT, 'node_modules', '.bin', 'node'), join(ROOT, 'bin', 'headwater'), ...words];
+  return [join(ROOT, 'bin', 'headwater'), ...words];
 }
 
 export function headwaterGet({ urls, output }: Job, ...options: string[]): Words {
@@ -72,7 +72,7 @@ export function shown(words: Words, job: Job, names: Readonly<Record<string, str
   ];
   const ours = headwater();
   const plain = words.slice(0, ours.length).every((word, index) => word === ours[index])
-    ? words.slice(2)
+    ? words.slice(ours.length)
     : words;
   const text = [...(plain === words ? [] : ['headwater']), ...plain]
     .map((word) => {

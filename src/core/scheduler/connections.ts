@@ -13,15 +13,21 @@ const SETTLE = 100;
 const MOST_TRIAL = 3_000;
 /** Doubling the connections must raise the source's rate by this factor to be kept. */
 const WORTH = 1.25;
-/** From this factor on, connections are what is short: the next step quadruples them. */
+/** From this factor on, connections are what is short: the next step is the steep one again. */
 const SHORT = 1.7;
+/** A source that never refused to gain gets this many times its connections at once; others twice. */
+const STEEP = 4;
 /** Part of the source's gain that must be seen in the download's total; the rest it took from its neighbours. */
 const REAL_GAIN = 0.5;
 /** Milliseconds until a source that gained nothing is tried again; doubles up to the second figure. */
-const FIRST_REST = 5_000;
+const FIRST_REST = 1_000;
+/** The same for output in order: there a source also gains by what the window keeps from others. */
+const FIRST_REST_IN_ORDER = 5_000;
 const MOST_REST = 60_000;
 /** A trial is worth its while only with this many seconds of the download left. */
 const LEAST_LEFT = 1.5;
+/** Nor where one connection's chunk would last longer than this part of it: each connection holds one when it fails. */
+const CHUNK_PART = 1 / 8;
 
 interface Mark {
   readonly at: number;
@@ -41,13 +47,17 @@ interface Trial {
 
 export class ConnectionTrials {
   readonly #most: number;
+  readonly #chunkSize: number;
   #trial: Trial | undefined;
   /** Where the next search for a source to try begins, so that all get their turn. */
   #turn = 0;
   #nextFactor = 2;
+  /** Only so many chunks ahead are handed out; figures are muddier then. */
+  inOrder = false;
 
-  constructor(most: number) {
+  constructor(most: number, chunkSize: number) {
     this.#most = most;
+    this.#chunkSize = chunkSize;
   }
 
   /** When `step` should be called next for the sake of a trial. */
@@ -80,11 +90,15 @@ export class ConnectionTrials {
     for (let i = 0; i < sources.length; i++) {
       const source = sources[(this.#turn + i) % sources.length];
       if (source === undefined || !this.#worthTrying(source, now)) continue;
+      const steep = source.settledFor === 0 && !this.inOrder;
+      const factor = steep ? STEEP : i === 0 ? this.#nextFactor : 2;
+      const chunkSeconds = (this.#chunkSize * source.target) / (source.meter.rate ?? 0);
+      if (chunkSeconds > secondsLeft * CHUNK_PART) continue;
       this.#turn = (this.#turn + i) % sources.length;
       this.#trial = {
         source,
         before: source.target,
-        factor: i === 0 ? this.#nextFactor : 2,
+        factor,
         phase: 'baseline',
         startedAt: now,
         mark: { at: now, source: source.total, all },
@@ -147,7 +161,8 @@ export class ConnectionTrials {
     this.#turn++;
     this.#nextFactor = 2;
     if (trial.phase !== 'baseline') source.target = Math.min(source.target, trial.before);
-    source.settledFor = Math.min(Math.max(source.settledFor * 2, FIRST_REST), MOST_REST);
+    const first = this.inOrder ? FIRST_REST_IN_ORDER : FIRST_REST;
+    source.settledFor = Math.min(Math.max(source.settledFor * 2, first), MOST_REST);
     source.settledUntil = now + source.settledFor;
   }
 }

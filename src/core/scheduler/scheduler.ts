@@ -47,7 +47,7 @@ export class Scheduler implements SchedulerApi {
     this.#mostHedge = options.mostHedge ?? Infinity;
     this.#random = options.random;
     this.#waste = new Waste(layout, options.wasteBudget);
-    this.#trials = new ConnectionTrials(this.#fixed ? 0 : this.#mostConnections);
+    this.#trials = new ConnectionTrials(this.#fixed ? 0 : this.#mostConnections, layout.chunkSize);
   }
 
   get finished(): boolean {
@@ -87,6 +87,7 @@ export class Scheduler implements SchedulerApi {
 
   setLimit(limit: number): void {
     this.#ledger.limit = Math.max(Math.min(limit, this.#ledger.layout.count), 0);
+    this.#trials.inOrder = this.#ledger.limit < this.#ledger.layout.count;
   }
 
   headArrived(id: number, now: number): void {
