@@ -5,6 +5,7 @@ import type { ChunkLayout } from '../../core/chunks.ts';
 import type { Bitmap } from '../../core/bitmap.ts';
 import { HeadwaterError } from '../../core/errors.ts';
 import type { Manifest } from '../../core/manifest.ts';
+import { errorCode } from '../storage/disk-error.ts';
 import type { ChunkMemory } from './chunk-memory.ts';
 import type { Filler } from './destination.ts';
 import { type ChunkDesk, HeldWriter } from './held-writer.ts';
@@ -198,5 +199,8 @@ export class StreamSink implements Sink {
 }
 
 function outputError(cause?: Error): HeadwaterError {
+  const code = errorCode(cause);
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new HeadwaterError('HW_DISK_FULL', 'the output takes no more: the disk is full', { cause });
   return new HeadwaterError('HW_DISK', 'the output was closed before everything was written', { cause });
 }

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 import type { DownloadOptions } from '../../../src/client/types.ts';
 import { MIB } from '../../../src/core/chunks.ts';
-import { Running } from '../../integration/program.ts';
+import { program, Running } from '../../integration/program.ts';
 import { failure, Lab, manifestOf, sha256, slow, until } from '../network/lab.ts';
 import { asRoot, Mounted } from './mounted.ts';
 
@@ -55,6 +55,19 @@ test('the program ends with 5 on a full disk, and says that the same command goe
   await disk.become('size=32m');
   assert.equal((await new Running(args).ended).status, 0);
   assert.ok(readFileSync(output).equals(lab.bytes));
+});
+
+test('standard output into a file on a disk that becomes full ends with 5', asRoot, async () => {
+  await using lab = await Lab.of([{}, {}], { size: SIZE });
+  await using disk = await Mounted.with('size=5m');
+  const urls = lab.urls.map(({ href }) => href).join(' ');
+  const line = `"${program}" get ${urls} -o - -q > "${disk.folder}/file"`;
+  const { status, stderr } = await new Running(['-c', line], {}, 'bash').ended;
+  assert.match(stderr, /the output takes no more: the disk is full \(HW_DISK_FULL\)/);
+  assert.equal(status, 5);
+  await disk.become('size=32m');
+  assert.equal((await new Running(['-c', line], {}, 'bash').ended).status, 0);
+  assert.ok(readFileSync(join(disk.folder, 'file')).equals(lab.bytes));
 });
 
 test('a disk that is full already is told of before anything is fetched', asRoot, async () => {
