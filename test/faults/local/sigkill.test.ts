@@ -8,8 +8,9 @@ import { type Kill, KilledClient, type Known, type Loss } from './killed-client.
 const KILLS = 18;
 const SIZE = 16 * MIB + 345;
 
-/** Where the next kill lands: anywhere in the file, in its last moments, or before there is anything. */
-function anywhere(): Kill {
+/** Where a kill lands: the first of a file in its middle; then anywhere, in its last moments, or before there is anything. */
+function anywhere(first: boolean): Kill {
+  if (first) return { part: 0.4 + Math.random() * 0.3 };
   const kind = Math.random();
   if (kind < 0.15) return { after: Math.random() * 300 };
   if (kind < 0.4) return { part: 1 };
@@ -26,7 +27,8 @@ describe('a client that is killed at random moments', { concurrency: true }, () 
       while (kills < KILLS) {
         await using client = await KilledClient.start(known, 7 + files, SIZE);
         ({ allowance } = client);
-        while (!client.isThere) if (await client.run(kills < KILLS ? anywhere() : 'never')) kills++;
+        while (!client.isThere)
+          if (await client.run(kills < KILLS ? anywhere(client.losses.length === 0) : 'never')) kills++;
         await client.hasTheFile();
         losses.push(...client.losses);
         files++;
