@@ -29,7 +29,7 @@ export class Vigil {
   #timer: NodeJS.Timeout | undefined;
   /** Until when the program was busy with itself: a silence before that is nobody's. */
   #busyUntil = 0;
-  #lookedAt = Infinity;
+  #lookedAt = 0;
   #patience = PATIENCE;
   #preferWhole = false;
 
@@ -38,6 +38,7 @@ export class Vigil {
   }
 
   begin(): void {
+    this.#lookedAt = performance.now();
     this.#timer = setInterval(() => this.#look(), LOOK);
   }
 

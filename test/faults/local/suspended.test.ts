@@ -13,7 +13,7 @@ test('a program that is stopped for a while, as when the machine sleeps, blames 
   await using lab = await Lab.of([slow(8 * MIB), slow(8 * MIB)], { size: 12 * MIB });
   const report = join(lab.folder, 'report');
   const urls = lab.urls.map(({ href }) => href);
-  const client = new Running(['get', ...urls, '-o', lab.output, '-q', '--report', report, '--timeout', '3s']);
+  const client = new Running(['get', ...urls, '-o', lab.output, '-q', '--report', report, '--timeout', '1s']);
   const sent = (): number => lab.servers.reduce((sum, { counters }) => sum + counters.bytesSent, 0);
   await until(() => sent() > 3 * MIB, 'it is under way');
   client.process.kill('SIGSTOP');
