@@ -154,7 +154,10 @@ export class Session {
         if (this.#members.sizeless !== undefined) return undefined;
         if (!hopeful) throw this.#members.nobodyLeft();
       }
-      await this.#news(first === undefined || heardAll ? undefined : GRACE);
+      // Never a second grace because a timer came a moment early.
+      const left =
+        since === undefined || heardAll ? undefined : Math.ceil(since + GRACE - performance.now()) + 1;
+      await this.#news(left);
     }
   }
 
