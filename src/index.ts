@@ -1,6 +1,7 @@
 /** The library's face. */
 export { download } from './client/download.ts';
 export { HeadwaterError, ERRORS, EXIT, type ErrorCode, type Remedy } from './core/errors.ts';
+export type { BadChunk, HeaderFields, SourceFeed, SourceSpec } from './client/live-sources.ts';
 export type {
   DoneEvent,
   DownloadEvent,
@@ -15,6 +16,7 @@ export type {
   StartEvent,
   Verification,
 } from './client/types.ts';
+export { Bitmap } from './core/bitmap.ts';
 export { parseManifest, type Manifest } from './core/manifest.ts';
 export { serve } from './file-server/serve.ts';
 export { readManifest, type ReadManifestOptions } from './file-server/read-manifest.ts';

@@ -94,7 +94,8 @@ class Run {
     this.#request = request;
     this.#around = around;
     this.#toStdout = request.output === '-';
-    this.hide = hideSecrets(request.download.headers ?? {});
+    const { headers = {} } = request.download;
+    this.hide = hideSecrets(typeof headers === 'function' ? headers() : headers);
     around.stdout.on('error', this.#outputFailed);
   }
 

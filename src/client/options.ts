@@ -3,6 +3,8 @@ import { Writable } from 'node:stream';
 import { HeadwaterError } from '../core/errors.ts';
 import { isSha256, parseManifest, type Manifest } from '../core/manifest.ts';
 import { MOST_CONNECTIONS } from '../core/scheduler/scheduler.ts';
+import { givenSources, headerFields, type GivenSource } from './given-sources.ts';
+import type { BadChunk, SourceFeed, SourceSpec } from './live-sources.ts';
 import type { DownloadEvent, DownloadOptions } from './types.ts';
 
 /**
@@ -26,8 +28,10 @@ const LEAST_LIMIT = 1024;
 
 /** Options as the engine uses them: complete and checked. */
 export interface Settings {
-  readonly urls: readonly URL[];
+  readonly sources: readonly GivenSource[];
+  readonly feed: SourceFeed | undefined;
   readonly output: string | Writable | undefined;
+  readonly name: string | undefined;
   readonly sha256: string | undefined;
   readonly manifest: string | URL | Manifest | undefined;
   readonly mostConnections: number;
@@ -36,7 +40,9 @@ export interface Settings {
   readonly limit: number | undefined;
   /** Seconds; before the first byte, and after it. */
   readonly timeout: { readonly first: number; readonly later: number };
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: () => Readonly<Record<string, string>>;
+  readonly refresh: (() => Promise<boolean>) | undefined;
+  readonly onBadChunk: ((bad: BadChunk) => void) | undefined;
   readonly tls: {
     readonly ca?: string;
     readonly cert?: string;
@@ -54,12 +60,16 @@ export interface Settings {
 
 const KNOWN: Readonly<Record<keyof DownloadOptions, true>> = {
   output: true,
+  name: true,
   sha256: true,
   manifest: true,
   connections: true,
   limit: true,
   timeout: true,
   headers: true,
+  feed: true,
+  refresh: true,
+  onBadChunk: true,
   tls: true,
   proxy: true,
   resume: true,
@@ -75,7 +85,10 @@ const KNOWN: Readonly<Record<keyof DownloadOptions, true>> = {
  *
  * @throws HeadwaterError `HW_USAGE` naming the option and what it takes
  */
-export function normalize(sources: readonly (string | URL)[], options: DownloadOptions): Settings {
+export function normalize(
+  sources: readonly (string | URL | SourceSpec)[],
+  options: DownloadOptions,
+): Settings {
   for (const key of Object.keys(options))
     if (!Object.hasOwn(KNOWN, key)) usage(`there is no option "${key}"`);
   checkKinds(options);
@@ -90,16 +103,23 @@ export function normalize(sources: readonly (string | URL)[], options: DownloadO
     usage('output takes a path or a writable stream');
   }
   if (output === '') usage('output takes a path that is not empty');
+  const headers = headerFields(options.headers);
+  const manifest = givenManifest(options.manifest, sha256);
+  if (sources.length === 0 && options.feed === undefined) usage('at least one source is needed');
   return {
-    urls: addresses(sources),
+    sources: givenSources(sources, { manifest, headers }),
+    feed: options.feed,
     output,
+    name: options.name,
     sha256,
-    manifest: givenManifest(options.manifest, sha256),
+    manifest,
     mostConnections,
     fixedConnections: connections !== undefined,
     limit: options.limit === Infinity ? undefined : options.limit,
     timeout: { first: options.timeout ?? FIRST_BYTE_TIMEOUT, later: options.timeout ?? Infinity },
-    headers: checkedHeaders(options.headers ?? {}),
+    headers,
+    refresh: options.refresh,
+    onBadChunk: options.onBadChunk,
     tls: options.tls ?? {},
     proxy: options.proxy ?? true,
     resume: options.resume ?? true,
@@ -118,16 +138,18 @@ export function normalize(sources: readonly (string | URL)[], options: DownloadO
 
 /** For callers without a compiler that would tell them. */
 function checkKinds(options: DownloadOptions): void {
-  const { sha256, headers, tls, proxy, resume, force, signal, onEvent } = options;
+  const { sha256, name, tls, proxy, resume, force, signal, feed, refresh, onBadChunk, onEvent } = options;
   if (sha256 !== undefined && typeof sha256 !== 'string') usage('sha256 takes 64 hexadecimal digits');
-  if (headers !== undefined && !isRecord(headers)) usage('headers takes an object of names and values');
+  if (name !== undefined && (typeof name !== 'string' || /^\.{0,2}$|[/\\\0]/.test(name)))
+    usage('name takes a file name without folders');
   if (tls !== undefined && !isRecord(tls)) usage('tls takes an object with ca, cert, key and insecure');
   for (const key of Object.keys(tls ?? {}))
     if (!['ca', 'cert', 'key', 'insecure'].includes(key)) usage(`tls has no option "${key}"`);
   for (const [name, value] of Object.entries({ proxy, resume, force }))
     if (value !== undefined && typeof value !== 'boolean') usage(`${name} takes true or false`);
   if (signal !== undefined && !(signal instanceof AbortSignal)) usage('signal takes an AbortSignal');
-  if (onEvent !== undefined && typeof onEvent !== 'function') usage('onEvent takes a function');
+  for (const [option, value] of Object.entries({ feed, refresh, onBadChunk, onEvent }))
+    if (value !== undefined && typeof value !== 'function') usage(`${option} takes a function`);
 }
 
 function isRecord(value: unknown): boolean {
@@ -149,37 +171,6 @@ function wholeNumber(name: string, value: number, least: number, most: number): 
   return usage(`${name} takes a whole number, ${least} to ${most}, not ${JSON.stringify(value)}`);
 }
 
-/** Each address once, in the order given. */
-function addresses(sources: readonly (string | URL)[]): URL[] {
-  if (sources.length === 0) usage('at least one source is needed');
-  const seen = new Map<string, URL>();
-  for (const source of sources) {
-    const url = address(source);
-    seen.set(url.href, url);
-  }
-  return [...seen.values()];
-}
-
-function address(source: string | URL): URL {
-  let url: URL;
-  try {
-    url = new URL(source);
-  } catch (cause) {
-    throw new HeadwaterError(
-      'HW_USAGE',
-      `"${String(source).replace(/\/\/[^/@\s]*@/, '//')}" is not a URL; a source looks like http://host/file`,
-      {
-        cause,
-      },
-    );
-  }
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    usage(`"${url.protocol}//" cannot be read; a source begins with http:// or https://`);
-  }
-  url.hash = '';
-  return url;
-}
-
 function givenManifest(
   manifest: DownloadOptions['manifest'],
   sha256: string | undefined,
@@ -191,17 +182,4 @@ function givenManifest(
     throw new HeadwaterError('HW_MANIFEST_INVALID', 'the manifest is of another file than the sha256 given');
   }
   return checked;
-}
-
-/** Header fields as RFC 9110, section 5 allows them. */
-function checkedHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  for (const [name, value] of Object.entries(headers)) {
-    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) usage(`"${name}" is not a header name`);
-    if (typeof value !== 'string') usage(`header "${name}" takes a text`);
-    if (/[\r\n\0]/.test(value)) usage(`the value of header "${name}" has a line break`);
-    if (/^(range|host|connection|content-length|transfer-encoding|accept-encoding)$/i.test(name)) {
-      usage(`header "${name}" is set by the program itself`);
-    }
-  }
-  return headers;
 }

@@ -55,7 +55,9 @@ export class Session {
   constructor(settings: Settings, transport: TransportSettings) {
     this.#settings = settings;
     this.#transport = transport;
-    const sources = settings.urls.map((url, at) => new Source(at + 1, url, settings.headers, transport));
+    const sources = settings.sources.map(
+      ({ url, headers }, at) => new Source(at + 1, url, headers, transport),
+    );
     this.#members = new Members(sources, {
       changed: (member, ...why) => this.#progress.source(member, ...why),
       banned: (member) => this.#banned(member),

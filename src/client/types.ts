@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 
 import type { ErrorCode } from '../core/errors.ts';
 import type { Manifest } from '../core/manifest.ts';
+import type { BadChunk, HeaderFields, SourceFeed } from './live-sources.ts';
 
 /** How a finished file was checked: every chunk against a manifest, the whole against one digest, or not at all. */
 export type Verification = 'chunks' | 'sha256' | 'none';
@@ -13,6 +14,8 @@ export interface DownloadOptions {
    * Default: the current folder, under the name that the sources give.
    */
   output?: string | Writable;
+  /** File name where `output` is a folder or not given. Default: what the sources give. */
+  name?: string;
   /** SHA-256 of the whole file, hex, where it is known. */
   sha256?: string;
   /** Chunk digests: a URL, a path, or a manifest that was read before. Default: what the sources offer. */
@@ -26,8 +29,18 @@ export interface DownloadOptions {
    * Default: 60 until the first byte, never after it.
    */
   timeout?: number;
-  /** Sent with every request. */
-  headers?: Readonly<Record<string, string>>;
+  /** Sent with every request; a function is asked anew for each. */
+  headers?: HeaderFields;
+  /** Sources that come, go and change while the download runs. With it, there may be none at first. */
+  feed?: SourceFeed;
+  /**
+   * Called when a source answers 401 with the code `HW_TOKEN_EXPIRED`, once for all sources that do: new credentials are
+   * got, and `headers` give them from then on. False, or an error: there are none, and those sources are banned. Default:
+   * they are banned at once.
+   */
+  refresh?: () => Promise<boolean>;
+  /** Called when a source has sent a chunk that does not match the manifest. Must not throw. */
+  onBadChunk?: (bad: BadChunk) => void;
   /** PEM texts. */
   tls?: { ca?: string; cert?: string; key?: string; insecure?: boolean };
   /** Proxies: `true` (default) follows HTTP_PROXY, HTTPS_PROXY and NO_PROXY, `false` goes straight. */
@@ -49,15 +62,18 @@ export interface DownloadOptions {
 /**
  * - `probing`: not asked yet, or the first answer is awaited
  * - `running`: sends, or may be asked at any time
- * - `waiting`: away for now; asked again at a known time
+ * - `waiting`: away for now; asked again at a known time, or when the feed brings it back
  * - `banned`: not asked again in this download
  */
 export type SourceState = 'probing' | 'running' | 'waiting' | 'banned';
 
 export interface SourceProgress {
-  /** Number of the source in the order given, from 1. */
+  /** Number of the source in the order given or joined, from 1. */
   readonly id: number;
   readonly url: string;
+  /** As given with the source. */
+  readonly name?: string;
+  readonly zone?: string;
   readonly state: SourceState;
   /** Bytes of the file it gave in this run. */
   readonly bytes: number;
@@ -89,6 +105,9 @@ export interface SourceEvent {
   readonly event: 'source';
   readonly id: number;
   readonly url: string;
+  /** As given with the source. */
+  readonly name?: string;
+  readonly zone?: string;
   readonly state: SourceState;
   /** Why, when it is `waiting` or `banned`. */
   readonly code?: ErrorCode;
@@ -128,6 +147,9 @@ export type DownloadEvent = StartEvent | SourceEvent | ProgressEvent | NoticeEve
 export interface SourceReport {
   readonly id: number;
   readonly url: string;
+  /** As given with the source. */
+  readonly name?: string;
+  readonly zone?: string;
   /** Bytes of the finished file that it gave. */
   readonly bytes: number;
   /** Its part of the bytes of this run, 0 to 1. */

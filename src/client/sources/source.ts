@@ -1,6 +1,7 @@
 import { openConnection } from '../../transport/open-connection.ts';
 import type { Connection, TransportSettings } from '../../transport/connection.ts';
 import { shownUrl } from '../../transport/shown-url.ts';
+import type { Bitmap } from '../../core/bitmap.ts';
 import type { Validators } from './answer.ts';
 
 /** What the first answer of a source told. */
@@ -31,7 +32,11 @@ export class Source {
   /** Where the URL led; asked from then on. */
   target: URL;
   introduction: Introduction | undefined;
-  readonly #headers: Readonly<Record<string, string>>;
+  /** Chunks that it holds; undefined: all. Replaced as a whole when that changes. */
+  has: Bitmap | undefined;
+  /** It may be asked now, as far as its caller's feed says. */
+  available = true;
+  #headers: () => Readonly<Record<string, string>>;
   readonly #transport: TransportSettings;
   readonly #slots: (Connection | undefined)[] = [];
   /** Connections that lanes under way still read from, to where the URL led before. */
@@ -39,7 +44,13 @@ export class Source {
   #closedOpened = 0;
   #followedAt = -Infinity;
 
-  constructor(id: number, url: URL, headers: Readonly<Record<string, string>>, transport: TransportSettings) {
+  /** @param headers asked anew for every request */
+  constructor(
+    id: number,
+    url: URL,
+    headers: () => Readonly<Record<string, string>>,
+    transport: TransportSettings,
+  ) {
     this.id = id;
     this.url = url;
     this.shown = shownUrl(url);
@@ -51,8 +62,9 @@ export class Source {
   /** Header fields for a request to `to`. What proves who we are goes to the host that was named only. */
   headersFor(to: URL): Readonly<Record<string, string>> {
     const base = { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'headwater' };
-    if (to.origin === this.url.origin) return { ...base, ...this.#headers };
-    const kept = Object.entries(this.#headers).filter(([name]) => !/^(authorization|cookie)$/i.test(name));
+    const fields = this.#headers();
+    if (to.origin === this.url.origin) return { ...base, ...fields };
+    const kept = Object.entries(fields).filter(([name]) => !/^(authorization|cookie)$/i.test(name));
     return { ...base, ...Object.fromEntries(kept) };
   }
 

@@ -42,7 +42,8 @@ class Case {
     this.done = new Bitmap(right.length);
     this.tally = new Tally(layout);
     this.sources = gives.map(
-      (_, at) => new Source(at + 1, new URL(`http://s${at + 1}.example/`), {}, defaultTransportSettings),
+      (_, at) =>
+        new Source(at + 1, new URL(`http://s${at + 1}.example/`), () => ({}), defaultTransportSettings),
     );
     this.here = right.map((_, chunk) => this.#from(givers[chunk] ?? 0, chunk));
     for (const [chunk, giver] of givers.entries()) {
