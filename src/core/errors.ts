@@ -67,6 +67,69 @@ export const ERRORS = {
     http: 409,
     exit: 5,
   },
+  HW_CONFLICT: {
+    meaning: 'The name, address or state is taken by something else; the message says by what.',
+    remedy: 'fix',
+    http: 409,
+    exit: 2,
+  },
+  HW_TOO_LARGE: {
+    meaning: 'The request is longer than the server reads.',
+    remedy: 'fix',
+    http: 413,
+    exit: 2,
+  },
+  // accounts and grants
+  HW_LOGIN: {
+    meaning: 'The email and the password do not fit together, or the account is disabled.',
+    remedy: 'fix',
+    http: 401,
+    exit: 7,
+  },
+  HW_TOKEN_MISSING: {
+    meaning: 'The request carries no token, and this needs one.',
+    remedy: 'fix',
+    http: 401,
+    exit: 7,
+  },
+  HW_TOKEN_INVALID: {
+    meaning: 'The token is malformed, not signed by the fleet it names, or nobody has it.',
+    remedy: 'fix',
+    http: 401,
+    exit: 7,
+  },
+  HW_TOKEN_EXPIRED: {
+    meaning: 'The token was good once; log in again, or have the grant renewed.',
+    remedy: 'fix',
+    http: 401,
+    exit: 7,
+  },
+  HW_FORBIDDEN: {
+    meaning: 'The account is known and may not do this.',
+    remedy: 'fix',
+    http: 403,
+    exit: 7,
+  },
+  HW_GRANT_OTHER_FILE: { meaning: 'The grant is for another file.', remedy: 'fix', http: 403, exit: 7 },
+  HW_GRANT_OTHER_FLEET: { meaning: 'The grant is of another fleet.', remedy: 'fix', http: 403, exit: 7 },
+  HW_GRANT_REVOKED: {
+    meaning: 'The grant was revoked, or its file deleted.',
+    remedy: 'give-up',
+    http: 403,
+    exit: 7,
+  },
+  HW_SUPERSEDED: {
+    meaning: 'Another process has registered as this server since; the older one stops.',
+    remedy: 'give-up',
+    http: 409,
+    exit: 2,
+  },
+  HW_STALE_EPOCH: {
+    meaning: 'Another information server leads by now: what a former leader writes is refused.',
+    remedy: 'give-up',
+    http: 409,
+    exit: 70,
+  },
   // local disk
   HW_DISK_FULL: {
     meaning: 'The disk is full; what is there is kept and the same command goes on.',
@@ -92,6 +155,12 @@ export const ERRORS = {
     remedy: 'other-source',
     http: 403,
     exit: 7,
+  },
+  HW_NOT_HERE: {
+    meaning: 'This server holds a part of the file, and what was asked for is in another part.',
+    remedy: 'other-source',
+    http: 404,
+    exit: 6,
   },
   HW_NO_RANGES: {
     meaning: 'The source does not answer byte ranges.',
@@ -129,6 +198,24 @@ export const ERRORS = {
   HW_SILENT: { meaning: 'A source has stopped sending.', remedy: 'wait', http: 504, exit: 6 },
   HW_UNAVAILABLE: {
     meaning: 'A source answers 429 or 5xx, or is paused.',
+    remedy: 'wait',
+    http: 503,
+    exit: 6,
+  },
+  HW_TOO_MANY: {
+    meaning: 'Too many attempts from here or for this account; Retry-After says when the next one counts.',
+    remedy: 'wait',
+    http: 429,
+    exit: 6,
+  },
+  HW_DATABASE: {
+    meaning: 'The database cannot be reached or written now; nothing was changed.',
+    remedy: 'wait',
+    http: 503,
+    exit: 6,
+  },
+  HW_BROKER: {
+    meaning: 'The message broker cannot be reached now; what it should carry is kept.',
     remedy: 'wait',
     http: 503,
     exit: 6,

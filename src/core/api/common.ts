@@ -1,0 +1,66 @@
+/**
+ * What goes over the wire between clients, information servers and file servers. One schema validates a value, gives
+ * its type and describes it in the OpenAPI document.
+ */
+import { z } from 'zod';
+
+/** Longest name of a file, in characters: what most file systems take for a path. */
+export const MOST_NAME_LENGTH = 1_024;
+/** Most entries on one page of a list. */
+export const MOST_PAGE = 1_000;
+
+/** An id that the fleet gives: a UUID, version 7 (RFC 9562, 5.7), so that ids sort by when they were made. */
+export const Id = z.uuid().describe('Id given by the fleet: a UUID.');
+
+/** SHA-256 in lower-case hex. */
+export const Sha256 = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/)
+  .describe('SHA-256, 64 lower-case hexadecimal digits.');
+
+/** A moment: ISO 8601 in UTC. */
+export const Time = z.iso.datetime().describe('A moment in UTC, ISO 8601.');
+
+/** Bytes. */
+export const Bytes = z.int().nonnegative().describe('Bytes.');
+
+/** The label of a place. */
+export const Zone = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
+  .describe('Zone: lower-case letters, digits and dashes, at most 63.');
+
+/**
+ * A file's name in the fleet: a path with `/`, relative, without empty, `.` or `..` parts and without control
+ * characters.
+ */
+export const FileName = z
+  .string()
+  .min(1)
+  .max(MOST_NAME_LENGTH)
+  .refine(isFileName, 'a relative path with / and without empty, "." or ".." parts or control characters')
+  .describe('Name of a file: a relative path with /.');
+
+export function isFileName(name: string): boolean {
+  // eslint-disable-next-line no-control-regex
+  if (/[\u0000-\u001f\u007f\\]/.test(name) || !name.isWellFormed()) return false;
+  return name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+}
+
+/** Every error's answer. */
+export const ErrorAnswer = z
+  .object({
+    code: z.string().describe('Stable code, HW_…; docs/errors.md has them all.'),
+    message: z.string().describe('What happened, for people.'),
+    details: z
+      .record(z.string(), z.unknown())
+      .describe('Facts for programs, such as the field that is wrong.'),
+  })
+  .describe('What went wrong.');
+export type ErrorAnswer = z.infer<typeof ErrorAnswer>;
+
+/** Chunks that a server holds: all of them, or ranges of chunk numbers, each [first, last]. */
+export const Has = z
+  .union([z.literal('all'), z.array(z.tuple([z.int().nonnegative(), z.int().nonnegative()]))])
+  .describe('Chunks held: "all", or ranges of chunk numbers from 0, each [first, last], ascending.');
+export type Has = z.infer<typeof Has>;

@@ -1,0 +1,69 @@
+import { z } from 'zod';
+
+import { Id, Sha256, Time, Zone } from './common.ts';
+import { ServerCommand } from './servers.ts';
+
+/** What file servers are told. Every one may come twice or out of order, and must end the same. */
+export const FLEET_EVENTS = {
+  /** A grant was given: bytes of this file will be asked for soon. */
+  'download.granted': z.object({
+    grant: Id,
+    file: Id,
+    manifest: Sha256,
+    user: z.string(),
+    expiresAt: Time,
+  }),
+  'grant.revoked': z.object({ grant: Id, expiresAt: Time }),
+  'file.renamed': z.object({ file: Id, manifest: Sha256, name: z.string() }),
+  /** Grants for the file given before `at` are no good from now on. */
+  'file.deleted': z.object({ file: Id, manifest: Sha256 }),
+  /** `revision` only grows: an older command that comes later is not done. */
+  'server.command': z.object({ server: Id, command: ServerCommand, revision: z.int() }),
+  'keys.rotated': z.object({ kid: z.string() }),
+} as const;
+export type FleetEventKind = keyof typeof FLEET_EVENTS;
+
+/** What people are told besides: never sent to file servers. */
+export const FEED_EVENTS = [
+  'server.joined',
+  'server.state',
+  'server.gone',
+  'server.clock',
+  'server.lied',
+  'download.started',
+  'download.ended',
+  'file.published',
+  'file.renamed',
+  'file.deleted',
+  'file.visibility',
+  'file.clash',
+  'holding.lost',
+  'chunk.bad',
+  'leader.changed',
+  'keys.rotated',
+  'grant.revoked',
+  'server.command',
+  'event.dead-lettered',
+] as const;
+
+/** Who an event is for: every file server, those of a zone, or these (ids). Nobody: only people read it. */
+export const Audience = z.union([
+  z.literal('all'),
+  z.literal('people'),
+  z.object({ zone: Zone }),
+  z.object({ servers: z.array(Id) }),
+]);
+export type Audience = z.infer<typeof Audience>;
+
+/** An event as it is stored and sent. */
+export const FleetEvent = z.object({
+  /** Same for every copy of it. */
+  id: Id,
+  /** Grows by 1 or more with each event of the fleet, in the order the changes were committed. */
+  position: z.int().positive(),
+  kind: z.string(),
+  at: Time,
+  audience: Audience,
+  data: z.record(z.string(), z.unknown()),
+});
+export type FleetEvent = z.infer<typeof FleetEvent>;

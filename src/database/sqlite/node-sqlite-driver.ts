@@ -1,0 +1,179 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+
+import { CompiledQuery, type DatabaseConnection, type Driver, type QueryResult } from 'kysely';
+
+import { Mutex } from './mutex.ts';
+
+/** Milliseconds that a statement may block on another process's write before it gives way to our own other work. */
+const BUSY_BLOCK = 20;
+/** Milliseconds that beginning to write is tried for before it is given up. */
+const BUSY_LIMIT = 10_000;
+/** Statements kept ready: more than the program has. */
+const MOST_STATEMENTS = 500;
+
+/**
+ * Runs queries on `node:sqlite`, whose calls block. What changes something goes over one connection, one transaction at a
+ * time; single reads go over another, so that they never see half of a transaction of this process.
+ */
+export class NodeSqliteDriver implements Driver {
+  readonly #path: string;
+  readonly #turns = new Mutex();
+  #writer: SqliteConnection | undefined;
+  #reader: SqliteConnection | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async init(): Promise<void> {
+    const writer = openFile(this.#path);
+    this.#writer = new SqliteConnection(writer);
+    this.#reader = new SqliteConnection(openFile(this.#path));
+  }
+
+  /** Kysely asks for a connection before it says what for: one that decides at its first statement. */
+  async acquireConnection(): Promise<DatabaseConnection> {
+    if (this.#writer === undefined || this.#reader === undefined) throw new Error('the database is not open');
+    return new Lease(this.#writer, this.#reader, this.#turns);
+  }
+
+  async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await leaseOf(connection).begin();
+  }
+
+  async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    leaseOf(connection).end('commit');
+  }
+
+  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    leaseOf(connection).end('rollback');
+  }
+
+  async releaseConnection(connection: DatabaseConnection): Promise<void> {
+    leaseOf(connection).release();
+  }
+
+  async destroy(): Promise<void> {
+    this.#reader?.close();
+    this.#writer?.close();
+    this.#reader = this.#writer = undefined;
+  }
+}
+
+function openFile(path: string): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: BUSY_BLOCK });
+  // With WAL, NORMAL loses no consistency: a power failure may lose the last commits, a crash of the process none.
+  database.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma foreign_keys = on');
+  database.exec('pragma cache_size = -65536; pragma temp_store = memory; pragma mmap_size = 268435456');
+  return database;
+}
+
+function leaseOf(connection: DatabaseConnection): Lease {
+  if (!(connection instanceof Lease)) throw new Error('not a connection of this driver');
+  return connection;
+}
+
+/** A connection as Kysely holds it: the writer's once it writes or begins a transaction, the reader's before. */
+class Lease implements DatabaseConnection {
+  readonly #writer: SqliteConnection;
+  readonly #reader: SqliteConnection;
+  readonly #turns: Mutex;
+  #free: (() => void) | undefined;
+
+  constructor(writer: SqliteConnection, reader: SqliteConnection, turns: Mutex) {
+    this.#writer = writer;
+    this.#reader = reader;
+    this.#turns = turns;
+  }
+
+  async begin(): Promise<void> {
+    this.#free ??= await this.#turns.take();
+    await untilFree(() => this.#writer.run('begin immediate'));
+  }
+
+  end(how: 'commit' | 'rollback'): void {
+    // SQLite has rolled back by itself after some errors, such as a full disk.
+    if (how === 'rollback' && !this.#writer.inTransaction) return;
+    this.#writer.run(how);
+  }
+
+  release(): void {
+    this.#free?.();
+    this.#free = undefined;
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    if (this.#free !== undefined) return this.#writer.execute<R>(query);
+    if (query.query.kind === 'SelectQueryNode') return untilFree(() => this.#reader.execute<R>(query));
+    const free = await this.#turns.take();
+    try {
+      return await untilFree(() => this.#writer.execute<R>(query));
+    } finally {
+      free();
+    }
+  }
+
+  // eslint-disable-next-line require-yield
+  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    throw new Error('streaming is not offered');
+  }
+}
+
+class SqliteConnection {
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+  }
+
+  get inTransaction(): boolean {
+    return this.#database.isTransaction;
+  }
+
+  run(statement: string): void {
+    this.#database.exec(statement);
+  }
+
+  execute<R>({ sql, parameters }: CompiledQuery): QueryResult<R> {
+    const statement = this.#prepared(sql);
+    const values = parameters as readonly SQLInputValue[];
+    // A statement without columns changes something and gives no rows.
+    if (statement.columns().length > 0) return { rows: statement.all(...values) as R[] };
+    const { changes, lastInsertRowid } = statement.run(...values);
+    return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  #prepared(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const made = this.#database.prepare(sql);
+    if (this.#statements.size >= MOST_STATEMENTS) this.#statements.clear();
+    this.#statements.set(sql, made);
+    return made;
+  }
+}
+
+/** Tries again while another process writes, letting our own work go on in between. */
+async function untilFree<T>(run: () => T): Promise<T> {
+  const until = performance.now() + BUSY_LIMIT;
+  for (;;) {
+    try {
+      return run();
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > until) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** SQLITE_BUSY (5) and its extended codes. */
+function isBusy(error: unknown): boolean {
+  const { errcode } = error as { errcode?: number };
+  return errcode !== undefined && (errcode & 0xff) === 5;
+}

@@ -1,0 +1,222 @@
+import type { Generated, Insertable, Selectable } from 'kysely';
+
+/**
+ * The tables, the same in SQLite and PostgreSQL. Moments are milliseconds since 1970, truths 0 or 1, ids UUIDs as text,
+ * digests lower-case hex unless a comment says otherwise.
+ */
+export interface Tables {
+  fleet: FleetTable;
+  users: UserTable;
+  sessions: SessionTable;
+  api_keys: ApiKeyTable;
+  login_attempts: LoginAttemptTable;
+  audit: AuditTable;
+  contents: ContentTable;
+  files: FileTable;
+  file_readers: FileReaderTable;
+  servers: ServerTable;
+  holdings: HoldingTable;
+  grants: GrantTable;
+  events: EventTable;
+  relays: RelayTable;
+  leases: LeaseTable;
+  information_servers: InformationServerTable;
+  signing_keys: SigningKeyTable;
+}
+
+/** Facts of the fleet: `id`, `join-token` (digest). */
+interface FleetTable {
+  key: string;
+  value: string;
+}
+
+interface UserTable {
+  id: string;
+  /** Lower-case. */
+  email: string;
+  role: 'reader' | 'publisher' | 'admin';
+  /** Salted hash in PHC string format. */
+  password: string;
+  disabled: number;
+  created_at: number;
+}
+
+/** What a person holds is a random token; here is only its SHA-256. */
+interface SessionTable {
+  digest: string;
+  user_id: string;
+  created_at: number;
+  expires_at: number;
+}
+
+interface ApiKeyTable {
+  digest: string;
+  id: string;
+  user_id: string;
+  name: string;
+  /** First characters of the key. */
+  start: string;
+  created_at: number;
+  expires_at: number | null;
+  last_used_at: number | null;
+}
+
+interface LoginAttemptTable {
+  /** `account:EMAIL` or `address:IP`. */
+  key: string;
+  failures: number;
+  last_at: number;
+  /** No attempt counts before. */
+  locked_until: number;
+}
+
+interface AuditTable {
+  id: string;
+  at: number;
+  /** Email or server name; null for the fleet itself. */
+  actor: string | null;
+  address: string | null;
+  /** Such as `user.created`. */
+  action: string;
+  /** Id of what was changed. */
+  subject: string | null;
+  /** JSON. */
+  details: string;
+}
+
+/** Bytes by what they are. Two files can have the same content. */
+interface ContentTable {
+  id: Generated<number>;
+  manifest_sha256: string;
+  sha256: string;
+  size: number;
+  chunk_size: number;
+  /** Digests of the chunks, 32 bytes each; null until a server that holds it has told. */
+  chunk_digests: Uint8Array | null;
+  created_at: number;
+}
+
+interface FileTable {
+  number: Generated<number>;
+  id: string;
+  /** Unique among those not deleted. */
+  name: string;
+  /** Lower-case, for searching. */
+  name_folded: string;
+  content_id: number;
+  /** The content's size, here for sorting. */
+  size: number;
+  owner_id: string | null;
+  visibility: 'everyone' | 'users';
+  created_at: number;
+  deleted_at: number | null;
+}
+
+interface FileReaderTable {
+  file_id: string;
+  user_id: string;
+}
+
+interface ServerTable {
+  number: Generated<number>;
+  id: string;
+  name: string;
+  zone: string;
+  url: string;
+  token_digest: string;
+  instance: number;
+  /** What it said last, or what the leader made of its silence. */
+  state: 'running' | 'paused' | 'draining' | 'stopped' | 'suspected' | 'dead';
+  /** What an operator wants of it. */
+  wanted: 'running' | 'paused' | 'draining' | 'stopped';
+  command_revision: number;
+  version: string;
+  capacity: number | null;
+  free: number | null;
+  answers: number;
+  clients: number;
+  rate: number;
+  bytes_sent: number;
+  /** Milliseconds. */
+  clock_ahead: number;
+  holdings_version: number;
+  last_seen_at: number;
+  registered_at: number;
+}
+
+interface HoldingTable {
+  content_id: number;
+  server_number: number;
+  /** Bitmap of the chunks held, least significant bit first; null: all. */
+  chunks: Uint8Array | null;
+  /** Name under which this server has it. */
+  name: string;
+  /** Version of the server's holdings in which it was told last. */
+  version: number;
+}
+
+interface GrantTable {
+  id: string;
+  file_id: string;
+  user_id: string;
+  created_at: number;
+  expires_at: number;
+  revoked_at: number | null;
+  ended_at: number | null;
+  outcome: 'done' | 'failed' | 'stopped' | null;
+  bytes: number | null;
+}
+
+/** The outbox: written in the transaction of the change that it tells of. */
+interface EventTable {
+  position: Generated<number>;
+  id: string;
+  kind: string;
+  at: number;
+  /** JSON of `Audience`. */
+  audience: string;
+  /** JSON. */
+  data: string;
+}
+
+/** How far the outbox was passed on to a broker. */
+interface RelayTable {
+  name: string;
+  position: number;
+  epoch: number;
+}
+
+interface LeaseTable {
+  name: string;
+  /** Id of the information server that has it. */
+  owner: string;
+  url: string;
+  /** Grows with every new owner. */
+  epoch: number;
+  expires_at: number;
+}
+
+interface InformationServerTable {
+  id: string;
+  url: string;
+  started_at: number;
+  seen_at: number;
+}
+
+interface SigningKeyTable {
+  kid: string;
+  /** JWK, JSON. */
+  private_jwk: string;
+  public_jwk: string;
+  created_at: number;
+  /** Signs from then on: every file server has had time to learn of it. */
+  active_from: number;
+  /** Signs no more, and is trusted until `expires_at`. */
+  retired_at: number | null;
+  expires_at: number | null;
+}
+
+export type UserRow = Selectable<UserTable>;
+export type FileRow = Selectable<FileTable>;
+export type ServerRow = Selectable<ServerTable>;
+export type NewEventRow = Insertable<EventTable>;
