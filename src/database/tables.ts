@@ -139,7 +139,14 @@ interface ServerTable {
   bytes_sent: number;
   /** Milliseconds. */
   clock_ahead: number;
+  /** What it calls the list of its holdings that is known here; 0: nothing is known. */
   holdings_version: number;
+  /** Counts how often it began to tell all its holdings. */
+  holdings_listing: number;
+  /** 1 while it has not told the last of them. */
+  holdings_open: number;
+  /** Number of its holdings. */
+  files: number;
   last_seen_at: number;
   registered_at: number;
 }
@@ -151,8 +158,8 @@ interface HoldingTable {
   chunks: Uint8Array | null;
   /** Name under which this server has it. */
   name: string;
-  /** Version of the server's holdings in which it was told last. */
-  version: number;
+  /** The server's `holdings_listing` when it was told last. */
+  listing: number;
 }
 
 interface GrantTable {

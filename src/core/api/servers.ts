@@ -100,17 +100,20 @@ export type AnnouncedFile = z.input<typeof AnnouncedFile>;
 
 /**
  * `POST servers/:id/holdings`. From version 0 it begins anew: what is known and not told again until `last` is
- * forgotten. Otherwise it changes what is known at version `from`.
+ * forgotten. Otherwise it changes what is known at version `from`. A long list goes in pages: 0 to a, a to b, ..., each
+ * but the final one with `last` false. One that is sent twice does what it did.
  */
 export const Announcement = z.strictObject({
   instance: z.int().positive(),
   /** Version that this changes; 409 when another is known. */
   from: z.int().nonnegative(),
-  /** Version after it. */
+  /** Version after it: another than `from`, any otherwise. */
   to: z.int().positive(),
   /** False: more of the same whole list comes with the next one. */
   last: z.boolean().default(true),
+  /** Held from now on, or held in other parts than before. */
   added: z.array(AnnouncedFile).max(MOST_ANNOUNCED),
+  /** Done before `added`. */
   removed: z.array(Sha256).max(MOST_ANNOUNCED).describe('Digests of manifests.'),
 });
 export type Announcement = z.input<typeof Announcement>;
@@ -118,6 +121,8 @@ export const AnnouncementAnswer = z.object({
   holdingsVersion: z.int().nonnegative(),
   /** Digests of manifests that are not known here: the server sends each with `PUT manifests/:digest`. */
   wanted: z.array(Sha256),
+  /** Digests of manifests that were told with a size or SHA-256 they do not have: not taken. */
+  refused: z.array(Sha256),
 });
 export type AnnouncementAnswer = z.infer<typeof AnnouncementAnswer>;
 
@@ -127,7 +132,7 @@ export const ServerEntry = z.object({
   zone: Zone,
   url: z.string(),
   state: ServerState,
-  /** Whole percent of what it could send or answer, where it tells a limit; else null. */
+  /** Bytes a second lately. */
   rate: z.number(),
   answers: z.int(),
   clients: z.int(),
