@@ -1,6 +1,6 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import fastify from 'fastify';
+import fastify, { LogController } from 'fastify';
 import {
   hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,
@@ -12,22 +12,33 @@ import {
 import { ERRORS, HeadwaterError } from '../core/errors.ts';
 import { databaseError } from '../database/database-error.ts';
 import type { App, Context, Routes } from './context.ts';
+import { newHttpServer } from './platform/http-server.ts';
+import type { StartSettings } from './settings.ts';
 
 /** Longest body read where a route does not say otherwise, bytes: 1,000 announced files with long names. */
 const MOST_BODY = 4 * 1024 * 1024;
-/** Milliseconds for a request's head and body to arrive: nobody who means it needs longer. */
-const REQUEST_TIMEOUT = 30_000;
 
 /** The HTTP side of an information server: errors, the OpenAPI document and every subject's routes. */
-export async function buildApp(context: Context, routes: readonly Routes[]): Promise<App> {
+export async function buildApp(
+  context: Context,
+  { tls, log, checkAnswers }: Pick<StartSettings, 'tls' | 'log' | 'checkAnswers'>,
+  routes: readonly Routes[],
+): Promise<App> {
   const app: App = fastify({
     bodyLimit: MOST_BODY,
-    requestTimeout: REQUEST_TIMEOUT,
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true }),
+    serverFactory: (handler) => newHttpServer(handler, tls),
+    // `request.ip` is who connects: a header that anyone can send must not get round the limits on logins.
+    trustProxy: false,
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
-  app.setSerializerCompiler(serializerCompiler);
-  app.setErrorHandler((error, _request, reply) => {
+  // Holding an answer to its schema costs more than writing it; tests do it, so that no answer goes astray.
+  app.setSerializerCompiler(checkAnswers ? serializerCompiler : () => (value) => JSON.stringify(value));
+  app.setErrorHandler((error, request, reply) => {
     const known = asHeadwaterError(error);
+    if (ERRORS[known.code].http >= 500)
+      request.log.error({ err: error, route: request.routeOptions.url }, known.message);
     const { retryAfter } = known.details;
     if (typeof retryAfter === 'number') void reply.header('retry-after', Math.ceil(retryAfter));
     const { code, message, details } = known;

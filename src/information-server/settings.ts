@@ -1,8 +1,10 @@
+import type { FastifyBaseLogger } from 'fastify';
+
 /** An information server's settings, complete and checked. */
 export interface InformationServerSettings {
   /** Id of this process. */
   readonly id: string;
-  /** Where people and file servers reach it. */
+  /** Where people and file servers reach it; without a slash at its end. Known once the server listens. */
   readonly publicUrl: string;
   /** `path` of an SQLite file, or `postgres://...`. */
   readonly database: string;
@@ -11,6 +13,26 @@ export interface InformationServerSettings {
   /** Folder of its own: SQLite's file, the join token. */
   readonly data: string;
   readonly times: Times;
+}
+
+/** What is settled before the server listens. */
+export interface StartSettings extends Omit<InformationServerSettings, 'publicUrl'> {
+  /** Undefined: what it listens on, as others reach it. */
+  readonly publicUrl: string | undefined;
+  /** Address of this machine to listen on; undefined: all. */
+  readonly address: string | undefined;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** The account that is made when there is none. */
+  readonly admin: { readonly email: string; readonly password: string } | undefined;
+  /** What file servers join with; undefined: what the fleet has, or a new one. */
+  readonly joinToken: string | undefined;
+  readonly log: FastifyBaseLogger;
+  /** Whether answers are held to their schemas before they are sent: it costs as much as some of the answers. */
+  readonly checkAnswers: boolean;
+  /** Milliseconds that requests may take to finish once the server is to stop. */
+  readonly grace: number;
 }
 
 /** All in seconds. */

@@ -21,7 +21,7 @@ export const Email = z
   .max(254)
   .regex(/^[^\s@]+@[^\s@]+$/)
   .toLowerCase();
-const Password = z.string().min(LEAST_PASSWORD).max(MOST_PASSWORD);
+export const Password = z.string().min(LEAST_PASSWORD).max(MOST_PASSWORD);
 
 export const User = z.object({
   id: Id,

@@ -1,0 +1,101 @@
+import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
+
+import { pino } from 'pino';
+import { z } from 'zod';
+
+import { Email, Password } from '../core/api/accounts.ts';
+import { HeadwaterError } from '../core/errors.ts';
+import { newId } from '../database/ids.ts';
+import { TIMES, type StartSettings } from './settings.ts';
+
+/** Port that an information server listens on when none is given. */
+export const INFORMATION_PORT = 7400;
+/** Milliseconds that requests may take to finish once the server is to stop. */
+export const STOP_GRACE = 5_000;
+/** Shortest join token taken, characters: 32 hexadecimal digits are 128 bits. */
+export const LEAST_JOIN_TOKEN = 32;
+
+const seconds = z.number().positive();
+
+const OPTIONS = z.strictObject({
+  /** Folder of its own: SQLite's file, the join token. */
+  data: z.string().min(1),
+  /** `postgres://...`; undefined: an SQLite file in the data folder. A path is an SQLite file too. */
+  database: z.string().min(1).optional(),
+  broker: z
+    .string()
+    .regex(/^amqps?:\/\//, 'an address that begins with amqp:// or amqps://')
+    .optional(),
+  publicUrl: z.url({ protocol: /^https?$/ }).optional(),
+  address: z.string().min(1).optional(),
+  port: z.int().min(0).max(65_535).default(INFORMATION_PORT),
+  tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+  admin: z.strictObject({ email: Email, password: Password }).optional(),
+  joinToken: z
+    .string()
+    .min(LEAST_JOIN_TOKEN)
+    .regex(/^[\w.~+/=-]+$/, 'letters, digits and -._~+/=')
+    .optional(),
+  times: z
+    .strictObject({
+      heartbeat: seconds,
+      suspectAfter: seconds,
+      deadAfter: seconds,
+      lease: seconds,
+      grant: seconds,
+      session: seconds,
+    })
+    .partial()
+    .optional(),
+  log: z.custom<StartSettings['log']>((value) => typeof value === 'object' && value !== null).optional(),
+  checkAnswers: z.boolean().default(false),
+  grace: z.number().nonnegative().default(STOP_GRACE),
+});
+
+/** What a caller may say of an information server; everything but `data` has a default. */
+export type InformationServerOptions = z.input<typeof OPTIONS>;
+
+/** @throws HeadwaterError `HW_USAGE`, naming the option */
+export function normaliseInformationServerOptions(options: InformationServerOptions): StartSettings {
+  const { success, data: given, error } = OPTIONS.safeParse(options);
+  if (!success) {
+    const [issue] = error.issues;
+    throw usage(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is wrong'}`);
+  }
+  const { data, tls } = given;
+  if (tls !== undefined) checkTls(tls);
+  return {
+    id: newId(),
+    data,
+    database: given.database ?? join(data, 'fleet.sqlite'),
+    broker: given.broker,
+    publicUrl: given.publicUrl?.replace(/\/+$/, ''),
+    address: given.address,
+    port: given.port,
+    tls,
+    admin: given.admin,
+    joinToken: given.joinToken,
+    times: { ...TIMES, ...definedOf(given.times ?? {}) },
+    log: given.log ?? pino({ level: 'silent' }),
+    checkAnswers: given.checkAnswers,
+    grace: given.grace,
+  };
+}
+
+function checkTls(tls: { readonly cert: string; readonly key: string }): void {
+  try {
+    createSecureContext(tls);
+  } catch (cause) {
+    throw usage(`the TLS certificate and key cannot be used: ${(cause as Error).message}`, cause);
+  }
+}
+
+function definedOf<T extends object>(given: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  const entries = Object.entries(given).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
+}
+
+function usage(message: string, cause?: unknown): HeadwaterError {
+  return new HeadwaterError('HW_USAGE', message, { cause });
+}

@@ -1,0 +1,68 @@
+import { z } from 'zod';
+
+import type { App, Context } from '../context.ts';
+
+/** Milliseconds within which the database must answer for this server to be ready. */
+const READY_PATIENCE = 2_000;
+
+const Readiness = z.object({
+  /** Whether requests can be answered. */
+  ready: z.boolean(),
+  /** Whether this server leads. */
+  leader: z.boolean(),
+  database: z.boolean(),
+  /** True where there is no broker. */
+  broker: z.boolean(),
+  leaderUrl: z.string().nullable().describe('Address of who leads, as far as known.'),
+  informationServers: z.array(z.string()).describe('Addresses of those that are there.'),
+});
+
+/** `healthz` (the process answers), `readyz` (it can do its work) and `metrics`. */
+export function healthRoutes(app: App, context: Context): void {
+  app.get('/healthz', { schema: { response: { 200: z.object({ ok: z.literal(true) }) } } }, () => ({
+    ok: true as const,
+  }));
+
+  app.get(
+    '/readyz',
+    { schema: { response: { 200: Readiness, 503: Readiness } } },
+    async (_request, reply) => {
+      const database = await answers(context);
+      const ready = database && !context.signal.aborted;
+      return reply.status(ready ? 200 : 503).send({
+        ready,
+        leader: context.isLeader(),
+        database,
+        broker: context.brokerIsUp(),
+        leaderUrl: context.leaderUrl() ?? null,
+        informationServers: [...context.informationServers()],
+      });
+    },
+  );
+
+  app.get('/metrics', { schema: { response: { 200: z.string() } } }, async (_request, reply) =>
+    reply
+      .type('text/plain; version=0.0.4; charset=utf-8')
+      .serializer(String)
+      .send(await context.metrics.text()),
+  );
+}
+
+async function answers({ database }: Context): Promise<boolean> {
+  const asked = database.queries
+    .selectFrom('fleet')
+    .select('key')
+    .limit(1)
+    .execute()
+    .then(
+      () => true,
+      () => false,
+    );
+  const { promise, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(resolve, READY_PATIENCE, false);
+  try {
+    return await Promise.race([asked, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
