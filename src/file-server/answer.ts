@@ -16,38 +16,57 @@ import {
 import { parseTarget } from './request-name.ts';
 import type { FileDigests, OpenedFile, Setback, Store } from './store.ts';
 
+/** A body on its way. */
+export interface BodyUnderWay {
+  /** Sends nothing more of it and closes the connection, so that nobody takes what came for the whole. */
+  cut(): void;
+}
+
 /** The server that a request came to, as far as answering it needs to know. */
 export interface AnsweringServer {
-  readonly store: Store;
   /** `ending` refuses as `paused` does, and closes the connection. */
   readonly refuses: 'paused' | 'ending' | undefined;
-  /** Sends that range as the body of the response, after its `head`, and closes the file in the end. */
-  sendBody(response: ServerResponse, file: OpenedFile, range: ByteRange, head: () => void): void;
+  /**
+   * Sends that range as the body of the response, after its `head`, and closes the file in the end. Undefined when the
+   * connection is gone already.
+   */
+  sendBody(
+    response: ServerResponse,
+    file: OpenedFile,
+    range: ByteRange,
+    head: () => void,
+  ): BodyUnderWay | undefined;
 }
 
 /**
- * Answers one request (RFC 9110). Resolves when the answer is on its way.
+ * Answers one request. Resolves when the answer is on its way.
  *
  * @throws HeadwaterError what the client is to be told
  */
-export async function answer(
+export type Answer = (
   request: IncomingMessage,
   response: ServerResponse,
   server: AnsweringServer,
+) => Promise<void>;
+
+/** Answers with files by their names, their manifests, and the list of them (RFC 9110). */
+export function answersFrom(store: Store): Answer {
+  return (request, response, server) => answer(request, response, server, store);
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  server: AnsweringServer,
+  store: Store,
 ): Promise<void> {
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    // What such a request carries is not read.
-    response.setHeader('Connection', 'close');
-    throw new HeadwaterError('HW_METHOD', `${request.method} is not offered; GET and HEAD are`, {
-      details: { allow: 'GET, HEAD' },
-    });
-  }
+  refuseMethod(request, response, ['GET', 'HEAD']);
   refuseUnlessRunning(response, server);
   const asked = parseTarget(request.url ?? '/');
-  if (asked.kind === 'index') return await sendIndex(request, response, server.store);
-  const file = asked.kind === 'nothing' ? undefined : await server.store.open(asked.name);
+  if (asked.kind === 'index') return await sendIndex(request, response, store);
+  const file = asked.kind === 'nothing' ? undefined : await store.open(asked.name);
   if (file === undefined) throw new HeadwaterError('HW_NOT_FOUND', 'nothing is served under this name');
-  let kept = false;
+  let handedOn = false;
   try {
     const digests = await digestsOf(file);
     // It may have been paused meanwhile.
@@ -62,18 +81,62 @@ export async function answer(
     } else {
       const lastModified = lastModifiedOf(file.modified, now);
       const is = fileRepresentation(file.name, file.size, digests.sha256, lastModified);
-      const { status, fields, range } = headOf(request, is, now);
-      if (range === undefined) {
-        response.writeHead(status, fields);
-        response.end();
-      } else {
-        kept = true;
-        server.sendBody(response, file, range, () => response.writeHead(status, fields));
-      }
+      handedOn = true;
+      sendFile(request, response, server, { file, is });
     }
   } finally {
-    if (!kept) file.close();
+    if (!handedOn) file.close();
   }
+}
+
+/** What is sent, as what. `admit` may refuse the bytes that the request asks for by throwing. */
+export interface FileToSend {
+  readonly file: OpenedFile;
+  readonly is: Representation;
+  readonly admit?: (range: ByteRange) => void;
+}
+
+/**
+ * Answers with a file, a part of it, or what a condition of the request makes of it (RFC 9110, sections 13 and 14). The
+ * file is closed in the end, whatever happens. Undefined where no body follows.
+ *
+ * @throws HeadwaterError `HW_PRECONDITION`, `HW_RANGE`, and what `admit` throws
+ */
+export function sendFile(
+  request: IncomingMessage,
+  response: ServerResponse,
+  server: AnsweringServer,
+  { file, is, admit }: FileToSend,
+): BodyUnderWay | undefined {
+  let handedOn = false;
+  try {
+    const { status, fields, range } = headOf(request, is, Date.now());
+    if (range === undefined) {
+      response.writeHead(status, fields);
+      response.end();
+      return undefined;
+    }
+    admit?.(range);
+    handedOn = true;
+    return server.sendBody(response, file, range, () => response.writeHead(status, fields));
+  } finally {
+    if (!handedOn) file.close();
+  }
+}
+
+/** @throws HeadwaterError `HW_METHOD` */
+export function refuseMethod(
+  { method = '' }: IncomingMessage,
+  response: ServerResponse,
+  offered: readonly string[],
+): void {
+  if (offered.includes(method)) return;
+  // What such a request carries is not read.
+  response.setHeader('Connection', 'close');
+  const are = offered.length === 1 ? 'is' : 'are';
+  throw new HeadwaterError('HW_METHOD', `${method} is not offered; ${offered.join(' and ')} ${are}`, {
+    details: { allow: offered.join(', ') },
+  });
 }
 
 interface Head {
@@ -159,7 +222,8 @@ function unhashable({ name }: OpenedFile, { error, until }: Setback): HeadwaterE
   });
 }
 
-function refuseUnlessRunning(response: ServerResponse, { refuses }: AnsweringServer): void {
+/** @throws HeadwaterError `HW_UNAVAILABLE` */
+export function refuseUnlessRunning(response: ServerResponse, { refuses }: AnsweringServer): void {
   if (refuses === undefined) return;
   if (refuses === 'ending') response.setHeader('Connection', 'close');
   throw new HeadwaterError('HW_UNAVAILABLE', `this server is ${refuses}`, {

@@ -81,6 +81,13 @@ export class BodySender implements LimitedUser {
     this.#go();
   }
 
+  /** Hands nothing more to the socket and closes the connection. */
+  cut(): void {
+    if (this.#end !== undefined) return;
+    this.#finish({ how: 'cut' });
+    this.#disconnect();
+  }
+
   /** The connection is closed: nothing reads the blocks' memory any more. */
   connectionClosed(): void {
     this.#closed = true;
@@ -164,7 +171,10 @@ export class BodySender implements LimitedUser {
   /** The head has promised more than was sent, so that no client takes what it got for the whole. */
   #cut(end: BodyEnd): void {
     this.#finish(end);
-    if (!this.#begun) return;
+    if (this.#begun) this.#disconnect();
+  }
+
+  #disconnect(): void {
     const { socket } = this.#options.response;
     if (socket !== null) socket.destroy();
     else this.#options.response.destroy();

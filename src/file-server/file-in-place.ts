@@ -10,7 +10,8 @@ export class FileInPlace implements OpenedFile {
   readonly #service: DigestService;
   readonly #descriptor: number;
   readonly #path: string;
-  readonly #identity: FileIdentity;
+  /** Of the file that was opened. */
+  readonly identity: FileIdentity;
   readonly #onChange: () => void;
 
   constructor(
@@ -25,24 +26,24 @@ export class FileInPlace implements OpenedFile {
     this.#descriptor = descriptor;
     this.name = name;
     this.#path = path;
-    this.#identity = identity;
+    this.identity = identity;
     this.#onChange = onChange;
   }
 
   get size(): number {
-    return Number(this.#identity.size);
+    return Number(this.identity.size);
   }
 
   get modified(): number {
-    return Number(this.#identity.modifiedNs / 1_000_000n);
+    return Number(this.identity.modifiedNs / 1_000_000n);
   }
 
   get digests(): FileDigests | undefined {
-    return this.#service.known(this.#path, this.#identity);
+    return this.#service.known(this.#path, this.identity);
   }
 
   async findDigests(): Promise<Setback | undefined> {
-    const found = await this.#service.find(this.#path, this.#identity, true);
+    const found = await this.#service.find(this.#path, this.identity, true);
     return typeof found === 'object' && 'error' in found ? found : undefined;
   }
 
@@ -61,7 +62,7 @@ export class FileInPlace implements OpenedFile {
 
   unchanged(): boolean {
     // A call into the kernel that does not touch the disk: about a microsecond, against a hundred for the block.
-    if (sameIdentity(identityOf(fstatSync(this.#descriptor, { bigint: true })), this.#identity)) return true;
+    if (sameIdentity(identityOf(fstatSync(this.#descriptor, { bigint: true })), this.identity)) return true;
     this.#onChange();
     return false;
   }

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 
 import { HeadwaterError } from '../core/errors.ts';
 import type { ByteRange } from '../core/ranges.ts';
-import { answer, type AnsweringServer } from './answer.ts';
+import type { Answer, AnsweringServer, BodyUnderWay } from './answer.ts';
 import type { BlockPool } from './block-pool.ts';
 import { BodySender, type BodyEnd } from './body-sender.ts';
 import { ClientConnection } from './client-connection.ts';
@@ -14,11 +14,11 @@ import { listenOn, urlOf, type WantedPort } from './listen.ts';
 import type { Log } from './log.ts';
 import { RateMeter } from './rate-meter.ts';
 import type { ServerHandle, ServerState, ServerStatus } from './serve-types.ts';
-import type { OpenedFile, Store } from './store.ts';
+import type { OpenedFile } from './store.ts';
 
 export interface FileServerOptions {
   readonly id: number;
-  readonly store: Store;
+  readonly answer: Answer;
   readonly pool: BlockPool;
   /** Bytes a second. */
   readonly limit: number | undefined;
@@ -38,7 +38,8 @@ export interface FileServerOptions {
  */
 export class FileServer implements ServerHandle, AnsweringServer {
   readonly id: number;
-  readonly store: Store;
+  /** How its requests are answered. */
+  readonly answer: Answer;
   readonly #options: FileServerOptions;
   readonly #server: Server;
   readonly #limit: FairLimit | undefined;
@@ -57,7 +58,7 @@ export class FileServer implements ServerHandle, AnsweringServer {
   private constructor(options: FileServerOptions) {
     this.#options = options;
     this.id = options.id;
-    this.store = options.store;
+    this.answer = options.answer;
     this.#limit = options.limit === undefined ? undefined : new FairLimit(options.limit);
     this.#server = newHttpServer(options.tls, options.times);
     if (options.tls === undefined) {
@@ -150,13 +151,18 @@ export class FileServer implements ServerHandle, AnsweringServer {
     return this.#closed.promise;
   }
 
-  sendBody(response: ServerResponse, file: OpenedFile, range: ByteRange, head: () => void): void {
+  sendBody(
+    response: ServerResponse,
+    file: OpenedFile,
+    range: ByteRange,
+    head: () => void,
+  ): BodyUnderWay | undefined {
     const { socket } = response.req;
     const connection = this.#connections.get(socket);
     if (connection === undefined) {
       // The connection was lost while the file was opened.
       file.close();
-      return;
+      return undefined;
     }
     this.#answers++;
     const sender = new BodySender({
@@ -177,6 +183,7 @@ export class FileServer implements ServerHandle, AnsweringServer {
       },
     });
     connection.senderBegan(sender);
+    return sender;
   }
 
   #connected(socket: Socket): void {
@@ -200,7 +207,7 @@ export class FileServer implements ServerHandle, AnsweringServer {
       this.#log(request, response, begun);
     });
     try {
-      await answer(request, response, this);
+      await this.answer(request, response, this);
     } catch (error) {
       this.#refuse(response, error);
     }
@@ -274,7 +281,8 @@ export class FileServer implements ServerHandle, AnsweringServer {
         server: this.id,
         client: request.socket.remoteAddress,
         method: request.method,
-        url: request.url,
+        // A query can hold a token.
+        url: request.url?.split('?', 1)[0],
         range: request.headers.range,
         status: response.statusCode,
         whole: response.writableFinished,

@@ -8,7 +8,7 @@ import { identityOf, type FileIdentity } from './digests/file-identity.ts';
 import { FileInPlace } from './file-in-place.ts';
 import { findFiles, pathInside, realPathOf, type Found, type Root } from './find-files.ts';
 import { LISTING_AGE, MOST_REHASH_DELAY, REHASH_DELAY } from './limits.ts';
-import type { ListedFile, Listing, OpenedFile, Store } from './store.ts';
+import type { ListedFile, Listing, Store } from './store.ts';
 
 const openFile = promisify(open);
 // Not blocking: opening a named pipe would otherwise wait for a writer.
@@ -33,16 +33,19 @@ const NONE_LEFT = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
 export class FolderStore implements Store {
   readonly #roots: readonly Root[];
   readonly #digests: DigestService;
+  readonly #onChange: (path: string) => void;
   readonly #rehashing = new Map<string, NodeJS.Timeout>();
   #listing: { at: number; found: Promise<Found> } | undefined;
   #closed = false;
 
-  constructor(roots: readonly Root[], digests: DigestService) {
+  /** `onChange` is called when a file turns out to have changed; without it the store has it hashed again. */
+  constructor(roots: readonly Root[], digests: DigestService, onChange?: (path: string) => void) {
     this.#roots = roots;
     this.#digests = digests;
+    this.#onChange = onChange ?? ((path) => void this.#rehash(path));
   }
 
-  async open(name: string): Promise<OpenedFile | undefined> {
+  async open(name: string): Promise<FileInPlace | undefined> {
     for (const root of this.#roots) {
       if (root.kind === 'file' && root.name !== name) continue;
       for (let tries = 0; tries < OPEN_TRIES; tries++) {
@@ -78,7 +81,7 @@ export class FolderStore implements Store {
     for (const timer of this.#rehashing.values()) clearTimeout(timer);
   }
 
-  async #openBelow(root: Root, name: string): Promise<OpenedFile | 'moved' | undefined> {
+  async #openBelow(root: Root, name: string): Promise<FileInPlace | 'moved' | undefined> {
     let descriptor: number | undefined;
     try {
       const path = root.kind === 'file' ? await realPathOf(root.path) : await pathInside(root.path, name);
@@ -90,9 +93,9 @@ export class FolderStore implements Store {
         close(descriptor);
         return fault === 'moved' ? fault : undefined;
       }
-      return new FileInPlace(this.#digests, descriptor, name, path, identityOf(stats), () => {
-        void this.#rehash(path);
-      });
+      return new FileInPlace(this.#digests, descriptor, name, path, identityOf(stats), () =>
+        this.#onChange(path),
+      );
     } catch (cause) {
       if (descriptor !== undefined) close(descriptor);
       const { code = '', message } = cause as NodeJS.ErrnoException;

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 
 import { HeadwaterError } from '../core/errors.ts';
+import { answersFrom } from './answer.ts';
 import { BlockPool } from './block-pool.ts';
 import { ControlServer } from './control.ts';
 import { DigestCache } from './digests/digest-cache.ts';
@@ -83,7 +84,7 @@ class FilesBeingServed implements Serving {
       const server = await FileServer.start(
         {
           id: index + 1,
-          store: this.#store,
+          answer: answersFrom(this.#store),
           pool: this.#pool,
           limit,
           tls,

@@ -28,10 +28,10 @@ async function impatient(
   served: Served,
   times: Partial<ConnectionTimes>,
 ): Promise<FileServer & AsyncDisposable> {
-  const { store } = served.server as FileServer;
+  const { answer } = served.server as FileServer;
   const options = {
     id: 2,
-    store,
+    answer,
     pool: new BlockPool(),
     limit: undefined,
     tls: undefined,

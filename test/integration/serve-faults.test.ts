@@ -5,6 +5,7 @@ import type { Server } from 'node:http';
 import { describe, test } from 'node:test';
 
 import type { HeadwaterError } from '../../src/core/errors.ts';
+import { answersFrom } from '../../src/file-server/answer.ts';
 import { BlockPool } from '../../src/file-server/block-pool.ts';
 import { FileServer } from '../../src/file-server/file-server.ts';
 import { CONNECTION_TIMES } from '../../src/file-server/http-server.ts';
@@ -61,7 +62,7 @@ async function serverOf(openFile: () => Promise<OpenedFile | undefined>) {
   const server = await FileServer.start(
     {
       id: 1,
-      store,
+      answer: answersFrom(store),
       pool: new BlockPool(),
       limit: undefined,
       tls: undefined,

@@ -40,7 +40,7 @@ interface Task {
 
 export interface DigestServiceOptions {
   /** Undefined: nothing is kept. */
-  readonly cache: DigestCache | undefined;
+  readonly cache: Pick<DigestCache, 'load' | 'save'> | undefined;
   /** Files hashed at once when nothing is urgent. */
   readonly atOnce: number;
   /** Told of faults nothing else shows: an unreadable file, a cache that cannot be written. */
@@ -113,6 +113,13 @@ export class DigestService {
     // Whatever else somebody waits for shares the machine with it.
     for (const other of this.#tasks.values()) if (other !== task && other.urgent) bytes += bytesLeft(other);
     return bytes / this.#rate;
+  }
+
+  /** Keeps nothing of that file in memory any more: somebody else does. */
+  forget(path: string): void {
+    this.#known.delete(path);
+    this.#setbacks.forget(path);
+    if (!this.#tasks.has(path)) this.#paths.delete(path);
   }
 
   async close(): Promise<void> {
