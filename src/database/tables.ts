@@ -101,7 +101,7 @@ interface FileTable {
   id: string;
   /** Unique among those not deleted. */
   name: string;
-  /** Lower-case, for searching. */
+  /** As `foldName` makes it, for searching and sorting. */
   name_folded: string;
   content_id: number;
   /** The content's size, here for sorting. */
@@ -166,6 +166,10 @@ interface GrantTable {
   id: string;
   file_id: string;
   user_id: string;
+  /** Digest of the session token or API key that it was asked for with: it can be renewed only while that is good. */
+  credential: string;
+  /** Where the client said it is. */
+  zone: string | null;
   created_at: number;
   expires_at: number;
   revoked_at: number | null;

@@ -11,6 +11,8 @@ export async function first(db: Kysely<Tables>, kind: DatabaseKind): Promise<voi
     : 'integer primary key autoincrement';
   const moment = 'bigint not null';
   const bytes = isPostgres ? 'bytea' : 'blob';
+  // Names sort by their characters' numbers on both databases, whatever the locale.
+  const name = isPostgres ? 'text collate "C" not null' : 'text not null';
   const statements = [
     'create table fleet (key text primary key, value text not null)',
     `create table users (id text primary key, email text not null unique, role text not null, password text not null,
@@ -31,13 +33,15 @@ export async function first(db: Kysely<Tables>, kind: DatabaseKind): Promise<voi
       size bigint not null, chunk_size bigint not null, chunk_digests ${bytes}, created_at ${moment})`,
     'create index contents_sha256 on contents (sha256)',
     'create index contents_unknown on contents (id) where chunk_digests is null',
-    `create table files (number ${serial}, id text not null unique, name text not null, name_folded text not null,
+    `create table files (number ${serial}, id text not null unique, name ${name}, name_folded ${name},
       content_id bigint not null references contents(id), size bigint not null, owner_id text references users(id),
       visibility text not null default 'everyone', created_at ${moment}, deleted_at bigint)`,
     'create unique index files_name on files (name) where deleted_at is null',
     'create index files_content on files (content_id)',
-    'create index files_size on files (size, id) where deleted_at is null',
-    'create index files_created on files (created_at, id) where deleted_at is null',
+    'create index files_folded on files (name_folded, number) where deleted_at is null',
+    'create index files_size on files (size, number) where deleted_at is null',
+    'create index files_created on files (created_at, number) where deleted_at is null',
+    'create index files_owner on files (owner_id) where owner_id is not null',
     'create index files_deleted on files (deleted_at) where deleted_at is not null',
     `create table file_readers (file_id text not null references files(id) on delete cascade,
       user_id text not null references users(id) on delete cascade, primary key (file_id, user_id))`,
@@ -54,8 +58,9 @@ export async function first(db: Kysely<Tables>, kind: DatabaseKind): Promise<voi
       server_number bigint not null references servers(number) on delete cascade, chunks ${bytes}, name text not null,
       listing bigint not null, primary key (content_id, server_number))`,
     'create index holdings_server on holdings (server_number, listing)',
-    `create table grants (id text primary key, file_id text not null, user_id text not null, created_at ${moment},
-      expires_at ${moment}, revoked_at bigint, ended_at bigint, outcome text, bytes bigint)`,
+    `create table grants (id text primary key, file_id text not null, user_id text not null, credential text not null,
+      zone text, created_at ${moment}, expires_at ${moment}, revoked_at bigint, ended_at bigint, outcome text,
+      bytes bigint)`,
     'create index grants_file on grants (file_id)',
     'create index grants_expiry on grants (expires_at)',
     `create table events (position ${serial}, id text not null, kind text not null, at ${moment}, audience text not null,
@@ -72,20 +77,33 @@ export async function first(db: Kysely<Tables>, kind: DatabaseKind): Promise<voi
   for (const statement of statements) await sql.raw(statement).execute(db);
 }
 
+/**
+ * An index of every three neighbouring characters, and one of every one and two: a search for "qz" finds nothing in the
+ * first, and what is rare is not found by walking.
+ */
 const POSTGRES_SEARCH = [
   'create extension if not exists pg_trgm',
   'create index files_search on files using gin (name_folded gin_trgm_ops) where deleted_at is null',
+  `create function headwater_grams(name text) returns text[] language sql immutable strict parallel safe as $$
+    select array(select distinct substr(name, at, length)
+      from generate_series(1, char_length(name)) as at, generate_series(1, 2) as length) $$`,
+  'create index files_grams on files using gin (headwater_grams(name_folded)) where deleted_at is null',
 ];
 
-/** An index of every three neighbouring characters; it follows the table. */
+/**
+ * An index of every three neighbouring characters; it follows the table, without the files that are deleted. Two line ends
+ * behind the name make every character begin a trigram: what is shorter is looked for among the trigrams that begin with it.
+ */
+const PADDED = (row: string) => `${row}.name_folded || char(10, 10)`;
+const FORGET = `insert into files_search (files_search, rowid, name_folded)
+  select 'delete', old.number, ${PADDED('old')} where old.deleted_at is null`;
+const LEARN = `insert into files_search (rowid, name_folded)
+  select new.number, ${PADDED('new')} where new.deleted_at is null`;
 const SQLITE_SEARCH = [
-  `create virtual table files_search using fts5(name_folded, content='files', content_rowid='number',
-    tokenize='trigram', detail='full')`,
-  `create trigger files_search_insert after insert on files begin
-    insert into files_search (rowid, name_folded) values (new.number, new.name_folded); end`,
-  `create trigger files_search_delete after delete on files begin
-    insert into files_search (files_search, rowid, name_folded) values ('delete', old.number, old.name_folded); end`,
-  `create trigger files_search_update after update of name_folded on files begin
-    insert into files_search (files_search, rowid, name_folded) values ('delete', old.number, old.name_folded);
-    insert into files_search (rowid, name_folded) values (new.number, new.name_folded); end`,
+  `create virtual table files_search using fts5(name_folded, content='', tokenize='trigram case_sensitive 1',
+    detail='full')`,
+  "create virtual table files_trigrams using fts5vocab(files_search, 'row')",
+  `create trigger files_search_insert after insert on files begin ${LEARN}; end`,
+  `create trigger files_search_delete after delete on files begin ${FORGET}; end`,
+  `create trigger files_search_update after update of name_folded, deleted_at on files begin ${FORGET}; ${LEARN}; end`,
 ];
