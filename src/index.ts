@@ -16,6 +16,19 @@ export type {
   StartEvent,
   Verification,
 } from './client/types.ts';
+export {
+  connect,
+  type EventsOptions,
+  type Fleet,
+  type FleetCredentials,
+  type FleetOptions,
+  type ListOptions,
+} from './client/fleet/fleet.ts';
+export type { FleetDownloadOptions, Granted } from './client/fleet/fleet-download.ts';
+export type { User } from './core/api/accounts.ts';
+export type { FleetEvent } from './core/api/events.ts';
+export type { DownloadSource, FileDetails, FileEntry } from './core/api/files.ts';
+export type { ServerEntry } from './core/api/servers.ts';
 export { Bitmap } from './core/bitmap.ts';
 export { parseManifest, type Manifest } from './core/manifest.ts';
 export { serve } from './file-server/serve.ts';

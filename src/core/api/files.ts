@@ -100,6 +100,7 @@ export const DownloadEnd = z.strictObject({
   seconds: z.number().nonnegative(),
   code: z.string().max(50).optional(),
 });
+export type DownloadEnd = z.infer<typeof DownloadEnd>;
 
 /** Claims of a grant's JWT, besides `iss` (the fleet's id), `aud`, `sub` (user), `jti` (grant), `iat` and `exp`. */
 export const GrantClaims = z.object({

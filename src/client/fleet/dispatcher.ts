@@ -1,0 +1,18 @@
+import { Agent, type Dispatcher } from 'undici';
+
+import { secureContext } from '../../transport/authorities.ts';
+import type { TransportSettings } from '../../transport/connection.ts';
+import { openProxyAgent } from '../../transport/proxy-agent.ts';
+
+/** Connections to one server, straight or through the proxy for it. */
+export async function openDispatcher(server: URL, settings: TransportSettings): Promise<Dispatcher> {
+  const { connectTimeout, tls } = settings;
+  const proxy = settings.proxyFor(server);
+  if (proxy !== undefined) return openProxyAgent(proxy, settings, () => undefined);
+  // Reading the system's authorities takes its time.
+  const secure =
+    server.protocol === 'https:'
+      ? { secureContext: secureContext(tls), rejectUnauthorized: tls.insecure !== true }
+      : {};
+  return new Agent({ connect: { timeout: connectTimeout, ...secure }, allowH2: false });
+}
