@@ -23,6 +23,11 @@ const COMMANDS: readonly LazyCommand[] = [
     summary: 'hand out files from this machine',
     load: async () => (await import('./serve.ts')).serveCommand(),
   },
+  {
+    name: 'information-server',
+    summary: 'run an information server of a fleet',
+    load: async () => (await import('./information-server.ts')).informationServerCommand(),
+  },
 ];
 
 const EXAMPLES = `

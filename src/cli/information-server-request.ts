@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+
+import { HeadwaterError } from '../core/errors.ts';
+import type { InformationServerOptions } from '../information-server/options.ts';
+import { defaultDataFolder } from './data-folder.ts';
+import { secretVariable } from './secret-variable.ts';
+
+/** `debug` writes a line for every request, `info` what the server does, the others only what goes wrong. */
+export const INFORMATION_LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type InformationLogLevel = (typeof INFORMATION_LOG_LEVELS)[number];
+
+/** What commander hands over. */
+export interface RawInformationServerOptions {
+  readonly data?: string;
+  readonly port?: number;
+  readonly address?: string;
+  readonly publicUrl?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly log: InformationLogLevel;
+  readonly json?: true;
+}
+
+/** A checked command line and environment. */
+export interface InformationServerRequest {
+  readonly server: Omit<InformationServerOptions, 'log'>;
+  readonly log: InformationLogLevel;
+  readonly print: 'lines' | 'json';
+}
+
+/**
+ * Turns the arguments of `information-server` and its environment into options, and reads the files they name.
+ *
+ * @throws HeadwaterError `HW_USAGE`
+ */
+export function readInformationServerRequest(
+  raw: RawInformationServerOptions,
+  env: Readonly<Record<string, string | undefined>>,
+): InformationServerRequest {
+  const { port, address, publicUrl, tlsCert, tlsKey, log, json } = raw;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw usage('--tls-cert and --tls-key take a file each, and only together');
+  }
+  const tls =
+    tlsCert === undefined || tlsKey === undefined
+      ? undefined
+      : { cert: read('--tls-cert', tlsCert), key: read('--tls-key', tlsKey) };
+  const email = env['HEADWATER_ADMIN_EMAIL'];
+  const password = secretVariable(env, 'HEADWATER_ADMIN_PASSWORD');
+  if ((email === undefined || email === '') !== (password === undefined)) {
+    throw usage('HEADWATER_ADMIN_EMAIL and HEADWATER_ADMIN_PASSWORD are taken only together');
+  }
+  const database = secretVariable(env, 'HEADWATER_DATABASE_URL');
+  const broker = secretVariable(env, 'HEADWATER_BROKER_URL');
+  const joinToken = secretVariable(env, 'HEADWATER_JOIN_TOKEN');
+  return {
+    server: {
+      data: raw.data ?? defaultDataFolder(env),
+      ...(port !== undefined && { port }),
+      ...(address !== undefined && { address }),
+      ...(publicUrl !== undefined && { publicUrl }),
+      ...(tls !== undefined && { tls }),
+      ...(database !== undefined && { database }),
+      ...(broker !== undefined && { broker }),
+      ...(joinToken !== undefined && { joinToken }),
+      ...(email !== undefined && password !== undefined && { admin: { email, password } }),
+    },
+    log,
+    print: json === true ? 'json' : 'lines',
+  };
+}
+
+function read(flag: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+    throw usage(`${flag} takes a file; ${JSON.stringify(path)} cannot be read (${why})`, cause);
+  }
+}
+
+function usage(message: string, cause?: unknown): HeadwaterError {
+  return new HeadwaterError('HW_USAGE', message, cause === undefined ? {} : { cause });
+}
