@@ -2,6 +2,8 @@ import { openDatabase, type Database } from '../database/database.ts';
 import { makeFirstAdmin } from './accounts/first-admin.ts';
 import { buildApp } from './app.ts';
 import type { App, Context, LeaderTasks, Routes } from './context.ts';
+import { keysRoutes } from './keys/routes.ts';
+import { keysTasks } from './keys/tasks.ts';
 import { Leadership } from './leadership/leadership.ts';
 import { forgetMembers } from './leadership/members.ts';
 import { normaliseInformationServerOptions, type InformationServerOptions } from './options.ts';
@@ -12,10 +14,10 @@ import { Metrics } from './platform/metrics.ts';
 import type { InformationServerSettings, StartSettings } from './settings.ts';
 
 /** Every subject's routes. */
-const ROUTES: readonly Routes[] = [healthRoutes];
+const ROUTES: readonly Routes[] = [healthRoutes, keysRoutes];
 
 /** What the leader does in the background. */
-const LEADER_TASKS: readonly LeaderTasks[] = [({ database }) => [forgetMembers(database)]];
+const LEADER_TASKS: readonly LeaderTasks[] = [({ database }) => [forgetMembers(database)], keysTasks];
 
 /** A running information server. */
 export interface InformationServer extends AsyncDisposable {
