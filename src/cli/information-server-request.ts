@@ -17,6 +17,7 @@ export interface RawInformationServerOptions {
   readonly publicUrl?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly trustedProxy?: readonly string[];
   readonly log: InformationLogLevel;
   readonly json?: true;
 }
@@ -37,7 +38,7 @@ export function readInformationServerRequest(
   raw: RawInformationServerOptions,
   env: Readonly<Record<string, string | undefined>>,
 ): InformationServerRequest {
-  const { port, address, publicUrl, tlsCert, tlsKey, log, json } = raw;
+  const { port, address, publicUrl, tlsCert, tlsKey, trustedProxy, log, json } = raw;
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw usage('--tls-cert and --tls-key take a file each, and only together');
   }
@@ -60,6 +61,7 @@ export function readInformationServerRequest(
       ...(address !== undefined && { address }),
       ...(publicUrl !== undefined && { publicUrl }),
       ...(tls !== undefined && { tls }),
+      ...(trustedProxy !== undefined && { trustedProxies: [...trustedProxy] }),
       ...(database !== undefined && { database }),
       ...(broker !== undefined && { broker }),
       ...(joinToken !== undefined && { joinToken }),

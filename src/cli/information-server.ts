@@ -7,7 +7,7 @@ import {
   type RawInformationServerOptions,
 } from './information-server-request.ts';
 import { option } from './option.ts';
-import { anyText, wholeNumber } from './option-kinds.ts';
+import { anyText, hosts, wholeNumber } from './option-kinds.ts';
 import { runInformationServer } from './run-information-server.ts';
 
 const EXAMPLES = `
@@ -65,6 +65,13 @@ export function informationServerCommand(): Command {
     )
     .addOption(option('--tls-cert <FILE>', 'certificate chain (PEM) for https', anyText('a PEM file')))
     .addOption(option('--tls-key <FILE>', 'the private key (PEM) of --tls-cert', anyText('a PEM file')))
+    .addOption(
+      option(
+        '--trusted-proxy <ADDRESS,...>',
+        'proxies in front whose X-Forwarded-For is believed: addresses, networks such as 10.0.0.0/8, loopback, uniquelocal',
+        hosts,
+      ),
+    )
     .addOption(
       new Option('--log <LEVEL>', 'what the log has; debug: every request')
         .choices(INFORMATION_LOG_LEVELS)

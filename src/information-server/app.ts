@@ -21,7 +21,12 @@ const MOST_BODY = 4 * 1024 * 1024;
 /** The HTTP side of an information server: errors, the OpenAPI document and every subject's routes. */
 export async function buildApp(
   context: Context,
-  { tls, log, checkAnswers }: Pick<StartSettings, 'tls' | 'log' | 'checkAnswers'>,
+  {
+    tls,
+    log,
+    checkAnswers,
+    trustedProxies,
+  }: Pick<StartSettings, 'tls' | 'log' | 'checkAnswers' | 'trustedProxies'>,
   routes: readonly Routes[],
 ): Promise<App> {
   const app: App = fastify({
@@ -29,8 +34,9 @@ export async function buildApp(
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
     serverFactory: (handler) => newHttpServer(handler, tls),
-    // `request.ip` is who connects: a header that anyone can send must not get round the limits on logins.
-    trustProxy: false,
+    // `request.ip` is who connects, or who a trusted proxy says it is: a header that anyone can send must not get round
+    // the limits on logins.
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
   // Holding an answer to its schema costs more than writing it; tests do it, so that no answer goes astray.

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { Email, Password } from '../core/api/accounts.ts';
 import { HeadwaterError } from '../core/errors.ts';
 import { newId } from '../database/ids.ts';
+import { namesProxies } from './platform/trusted-proxies.ts';
 import { TIMES, type StartSettings } from './settings.ts';
 
 /** Port that an information server listens on when none is given. */
@@ -31,6 +32,12 @@ const OPTIONS = z.strictObject({
   address: z.string().min(1).optional(),
   port: z.int().min(0).max(65_535).default(INFORMATION_PORT),
   tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+  /** Proxies in front, whose `X-Forwarded-For` says who asks: addresses, networks, or names that stand for some. */
+  trustedProxies: z
+    .array(
+      z.string().refine(namesProxies, 'an address, a network such as 10.0.0.0/8, loopback or uniquelocal'),
+    )
+    .default([]),
   admin: z.strictObject({ email: Email, password: Password }).optional(),
   joinToken: z
     .string()
@@ -74,6 +81,7 @@ export function normaliseInformationServerOptions(options: InformationServerOpti
     address: given.address,
     port: given.port,
     tls,
+    trustedProxies: given.trustedProxies,
     admin: given.admin,
     joinToken: given.joinToken,
     times: { ...TIMES, ...definedOf(given.times ?? {}) },

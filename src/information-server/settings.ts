@@ -24,6 +24,8 @@ export interface StartSettings extends Omit<InformationServerSettings, 'publicUr
   /** 0: any free one. */
   readonly port: number;
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** Proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
   /** The account that is made when there is none. */
   readonly admin: { readonly email: string; readonly password: string } | undefined;
   /** What file servers join with; undefined: what the fleet has, or a new one. */
