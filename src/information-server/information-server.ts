@@ -11,13 +11,19 @@ import { fleetId, settleJoinToken } from './platform/fleet-facts.ts';
 import { healthRoutes } from './platform/health.ts';
 import { listen } from './platform/http-server.ts';
 import { Metrics } from './platform/metrics.ts';
+import { serversRoutes } from './servers/routes.ts';
+import { silenceTasks } from './servers/silence.ts';
 import type { InformationServerSettings, StartSettings } from './settings.ts';
 
 /** Every subject's routes. */
-const ROUTES: readonly Routes[] = [healthRoutes, keysRoutes];
+const ROUTES: readonly Routes[] = [healthRoutes, keysRoutes, serversRoutes];
 
 /** What the leader does in the background. */
-const LEADER_TASKS: readonly LeaderTasks[] = [({ database }) => [forgetMembers(database)], keysTasks];
+const LEADER_TASKS: readonly LeaderTasks[] = [
+  ({ database }) => [forgetMembers(database)],
+  keysTasks,
+  silenceTasks,
+];
 
 /** A running information server. */
 export interface InformationServer extends AsyncDisposable {

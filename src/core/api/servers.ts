@@ -24,7 +24,10 @@ export const ServerName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
 export const Registration = z.strictObject({
   /** Its id of an earlier time, kept in its data folder. */
   id: Id.optional(),
-  /** Number that only grows, of this process: of two with one id the later one counts (milliseconds since 1970). */
+  /**
+   * Number of this process, more than that of any before with this id: of two the later one counts. Milliseconds since
+   * 1970, or one more than the last where the clock has gone back.
+   */
   instance: z.int().positive(),
   name: ServerName,
   zone: Zone,
@@ -132,6 +135,8 @@ export const ServerEntry = z.object({
   zone: Zone,
   url: z.string(),
   state: ServerState,
+  /** What an operator wants of it. */
+  wanted: z.enum(['running', 'paused', 'draining', 'stopped']),
   /** Bytes a second lately. */
   rate: z.number(),
   answers: z.int(),

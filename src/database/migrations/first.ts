@@ -46,7 +46,7 @@ export async function first(db: Kysely<Tables>, kind: DatabaseKind): Promise<voi
     `create table file_readers (file_id text not null references files(id) on delete cascade,
       user_id text not null references users(id) on delete cascade, primary key (file_id, user_id))`,
     'create index file_readers_user on file_readers (user_id)',
-    `create table servers (number ${serial}, id text not null unique, name text not null unique, zone text not null,
+    `create table servers (number ${serial}, id text not null unique, name ${name} unique, zone text not null,
       url text not null, token_digest text not null unique, instance bigint not null, state text not null,
       wanted text not null, command_revision bigint not null default 0, version text not null, capacity bigint,
       free bigint, answers bigint not null default 0, clients bigint not null default 0,
