@@ -68,8 +68,13 @@ export class DirectWriter implements ChunkWriter {
   #write(piece: Uint8Array): void {
     const { file, pool, fail } = this.#place;
     const bytes = piece.subarray(0, this.#filled);
+    const position = this.#position;
     this.#writing++;
-    file.write(bytes, this.#position, (error) => {
+    // Before the write, which may end at once and have somebody else go on.
+    this.#position += this.#filled;
+    this.#filled = 0;
+    this.#piece = undefined;
+    file.write(bytes, position, (error) => {
       pool.give(piece);
       if (error !== undefined) {
         this.#failure ??= { error };
@@ -77,9 +82,6 @@ export class DirectWriter implements ChunkWriter {
       }
       if (--this.#writing === 0) this.#whenWritten?.();
     });
-    this.#position += this.#filled;
-    this.#filled = 0;
-    this.#piece = undefined;
   }
 
   async #written(): Promise<void> {

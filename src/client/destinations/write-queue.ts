@@ -21,12 +21,12 @@ interface Job {
  * burn a core waiting for it.
  */
 export class WriteQueue {
-  readonly #part: Pick<PartFile, 'write' | 'path'>;
+  readonly #part: Pick<PartFile, 'write' | 'writeNow' | 'path'>;
   /** By position, in the order they came. */
   readonly #jobs = new Map<number, Job>();
   #busy = false;
 
-  constructor(part: Pick<PartFile, 'write' | 'path'>) {
+  constructor(part: Pick<PartFile, 'write' | 'writeNow' | 'path'>) {
     this.#part = part;
   }
 
@@ -39,15 +39,21 @@ export class WriteQueue {
   }
 
   #next(): void {
-    const batch = this.#batch();
-    const [first] = batch;
-    this.#busy = first !== undefined;
-    if (first === undefined) return;
-    const written = this.#part.write(
-      batch.map((job) => job.bytes),
-      first.position,
-    );
-    written.then(
+    // Before anybody is told of an end: what they do then may bring another write here.
+    this.#busy = true;
+    for (;;) {
+      const batch = this.#batch();
+      const [first] = batch;
+      if (first === undefined) break;
+      const buffers = batch.map((job) => job.bytes);
+      if (!this.#part.writeNow(buffers, first.position)) return this.#write(batch, buffers, first.position);
+      for (const job of batch) job.end(undefined);
+    }
+    this.#busy = false;
+  }
+
+  #write(batch: readonly Job[], buffers: readonly Uint8Array[], position: number): void {
+    this.#part.write(buffers, position).then(
       () => this.#ended(batch),
       (error: unknown) => this.#ended(batch, error),
     );

@@ -6,6 +6,7 @@ import { ChunkLayout } from '../../core/chunks.ts';
 import { HeadwaterError } from '../../core/errors.ts';
 import { bootId } from './boot.ts';
 import { errorCode, onDisk, unlessMissing } from './disk-error.ts';
+import { isLocal } from './file-system.ts';
 import { compareIdentity, type FileIdentity } from './identity.ts';
 import { JournalFile } from './journal-file.ts';
 import type { Extra, Journal } from './journal.ts';
@@ -13,6 +14,7 @@ import { acquireLock, type FileLock } from './lock.ts';
 import { refuseExisting } from './output-name.ts';
 import { PartFile, type Resumed } from './part-file.ts';
 import { recut } from './recut.ts';
+import { WritePace } from './write-pace.ts';
 
 export interface OpenPartFileOptions {
   /** Path of the finished file. Its folder must exist. */
@@ -102,6 +104,7 @@ async function openLocked(
     output,
     path,
     handle,
+    pace: new WritePace(await isLocal(path)),
     layout,
     identity,
     journal,

@@ -10,7 +10,8 @@ import { JournalKeeper } from './journal-keeper.ts';
 import type { Extra } from './journal.ts';
 import type { FileLock } from './lock.ts';
 import { giveName } from './output-name.ts';
-import { writeAt } from './positioned-write.ts';
+import { writeAt, writeNowAt } from './positioned-write.ts';
+import type { WritePace } from './write-pace.ts';
 
 /** What an earlier run left. */
 export interface Resumed {
@@ -32,6 +33,7 @@ interface Parts {
   readonly output: string;
   readonly path: string;
   readonly handle: FileHandle;
+  readonly pace: WritePace;
   readonly layout: ChunkLayout;
   readonly identity: FileIdentity;
   readonly done: Bitmap;
@@ -81,7 +83,7 @@ export class PartFile {
         boot: parts.boot,
         extra: parts.extra(),
       }),
-      sync: () => onDisk(parts.handle.datasync(), 'sync', parts.path),
+      sync: () => parts.pace.watchSync(onDisk(parts.handle.datasync(), 'sync', parts.path)),
     });
   }
 
@@ -97,12 +99,23 @@ export class PartFile {
     if (this.#keeper.failure !== undefined) throw diskError(this.#keeper.failure, 'write', this.path);
     this.#writing++;
     try {
-      await writeAt(this.fd, buffers instanceof Uint8Array ? [buffers] : buffers, position);
+      const all = buffers instanceof Uint8Array ? [buffers] : buffers;
+      await this.#parts.pace.watch(writeAt(this.fd, all, position));
     } catch (cause) {
       throw diskError(cause, 'write', this.path);
     } finally {
       if (--this.#writing === 0) for (const resolve of this.#onIdle.splice(0)) resolve();
     }
+  }
+
+  /**
+   * Does the same here and now, where that is most likely over at once. False: nothing is said of how much was written, if
+   * anything, and all of it is to be given to `write`, which also tells what is wrong.
+   */
+  writeNow(buffers: readonly Uint8Array[], position: number): boolean {
+    const { pace } = this.#parts;
+    if (this.#closing !== undefined || this.#keeper.failure !== undefined || !pace.atOnce) return false;
+    return pace.time(() => writeNowAt(this.fd, buffers, position)) === lengthOf(buffers);
   }
 
   /** All bytes of the chunk are written and right. The journal follows in the background. True when it was not done. */
@@ -197,4 +210,8 @@ export class PartFile {
     if (this.#writing === 0) return;
     await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
+}
+
+function lengthOf(buffers: readonly Uint8Array[]): number {
+  return buffers.reduce((sum, { length }) => sum + length, 0);
 }

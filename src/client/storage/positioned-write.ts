@@ -1,4 +1,4 @@
-import { write, writev } from 'node:fs';
+import { write, writeSync, writev, writevSync } from 'node:fs';
 
 /**
  * Writes the buffers one after another from byte `position` on, whatever number of calls the system needs for it. With
@@ -21,6 +21,18 @@ export function writeAt(fd: number, buffers: readonly Uint8Array[], position: nu
     };
     onWritten(null, 0);
   });
+}
+
+/** The same with one call, in this thread. Gives how many bytes are written: not all, where anything is in the way. */
+export function writeNowAt(fd: number, buffers: readonly Uint8Array[], position: number): number {
+  const [first] = buffers;
+  try {
+    if (first === undefined) return 0;
+    if (buffers.length === 1) return writeSync(fd, first, 0, first.length, position);
+    return writevSync(fd, buffers, position);
+  } catch {
+    return 0;
+  }
 }
 
 /** What is left of `buffers` when the first `written` bytes are gone; no empty buffers. */

@@ -34,6 +34,8 @@ class Setting {
   readonly sink: FileSink;
   readonly failures: unknown[] = [];
   pace: () => Promise<void> = () => Promise.resolve();
+  /** Writes are over when the call returns. */
+  atOnce = false;
 
   constructor(memory = 16 * MIB) {
     this.pool = new PiecePool(memory);
@@ -42,7 +44,11 @@ class Setting {
     };
     this.sink = new FileSink({
       layout,
-      file: new WriteQueue({ path: 'part', write: (buffers, at) => this.#write(buffers, at) }),
+      file: new WriteQueue({
+        path: 'part',
+        write: (buffers, at) => this.#write(buffers, at),
+        writeNow: (buffers, at) => this.atOnce && this.#put(buffers, at),
+      }),
       book: { markDone: (chunk) => this.done.push(chunk) > 0, unmark: async () => {} },
       pool: this.pool,
       digester: digester as Digester,
@@ -55,11 +61,16 @@ class Setting {
 
   async #write(buffers: Uint8Array | readonly Uint8Array[], position: number): Promise<void> {
     await this.pace();
+    this.#put(buffers instanceof Uint8Array ? [buffers] : buffers, position);
+  }
+
+  #put(buffers: readonly Uint8Array[], position: number): boolean {
     let at = position;
-    for (const bytes of buffers instanceof Uint8Array ? [buffers] : buffers) {
+    for (const bytes of buffers) {
       this.file.set(bytes, at);
       at += bytes.length;
     }
+    return true;
   }
 
   holds(chunk: number): boolean {
@@ -95,6 +106,32 @@ test('a chunk goes into the file as it comes, and is judged by what is there', a
   }
   assert.ok(setting.file.equals(right));
   assert.deepEqual(setting.done, [2, 0, 1]);
+});
+
+test('a write that is over at once lets who waits for memory go on', async () => {
+  const setting = new Setting(2 * MIB);
+  setting.atOnce = true;
+  const [first, last] = [setting.sink.open(0, false, never), setting.sink.open(2, false, never)];
+  assert.notEqual(first.buffer(), undefined);
+  assert.notEqual(last.buffer(), undefined);
+  const others: Uint8Array[] = [];
+  for (let piece = setting.pool.take(never); piece !== undefined; piece = setting.pool.take(never))
+    others.push(piece);
+  setting.pool.forget(never);
+  let woken = 0;
+  const second = setting.sink.open(1, false, () => woken++);
+  assert.equal(second.buffer(), undefined, 'all memory is lent');
+  fill(last, right.subarray(layout.start(2), layout.end(2)));
+  assert.equal(woken, 1);
+  assert.ok(setting.holds(2), 'before the call returned');
+  for (const piece of others) setting.pool.give(piece);
+  for (const [chunk, writer] of [
+    [0, first],
+    [1, second],
+  ] as const)
+    assert.equal(fill(writer, right.subarray(layout.start(chunk), layout.end(chunk))), MIB);
+  for (const writer of [first, second, last]) assert.equal(await writer.finish(), true);
+  assert.ok(setting.file.equals(right));
 });
 
 test('a wrong chunk is told of, whoever fetched it', async () => {

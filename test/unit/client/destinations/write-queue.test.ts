@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { WriteQueue as CallbackQueue } from '../../../../src/client/destinations/write-queue.ts';
+import { WritePace } from '../../../../src/client/storage/write-pace.ts';
 
 class WriteQueue {
   readonly #queue: CallbackQueue;
 
-  constructor(disk: Disk) {
+  constructor(disk: Disk | PacedDisk) {
     this.#queue = new CallbackQueue(disk);
   }
 
@@ -33,6 +34,10 @@ class Disk {
     const end = Promise.withResolvers<void>();
     this.writes.push({ position, sizes: many.map(({ length }) => length), end });
     return end.promise;
+  }
+
+  writeNow(): boolean {
+    return false;
   }
 
   get last(): Write {
@@ -113,4 +118,90 @@ test('where several were written together and not all fit, those that do are wri
   assert.deepEqual([disk.last.position, disk.last.sizes], [12, [3]]);
   disk.last.end.reject(new Error('full'));
   await assert.rejects(late, /full/);
+});
+
+/** A disk that takes `milliseconds` for each write on a clock of its own, and what was written to it how. */
+class PacedDisk {
+  readonly path = 'part';
+  readonly writes: string[] = [];
+  readonly pace: WritePace;
+  milliseconds = 1;
+  full = false;
+  #now = 0;
+
+  constructor(local = true) {
+    this.pace = new WritePace(local, () => this.#now);
+  }
+
+  writeNow(_buffers: readonly Uint8Array[], position: number): boolean {
+    if (!this.pace.atOnce) return false;
+    const written = this.pace.time(() => this.#write());
+    this.writes.push(written ? `now ${position}` : `now ${position} failed`);
+    return written;
+  }
+
+  write(_buffers: Uint8Array | readonly Uint8Array[], position: number): Promise<void> {
+    this.writes.push(`pool ${position}`);
+    const written = async (): Promise<void> => {
+      await new Promise(setImmediate);
+      if (!this.#write()) throw new Error('full');
+    };
+    return this.pace.watch(written());
+  }
+
+  #write(): boolean {
+    this.#now += this.milliseconds;
+    return !this.full;
+  }
+
+  wait(milliseconds: number): void {
+    this.#now += milliseconds;
+  }
+}
+
+async function writeEach(queue: WriteQueue, positions: readonly number[]): Promise<void> {
+  for (const position of positions) await queue.write(bytes(1), position);
+}
+
+test('a disk whose writes are quick is written to at once, after a few that showed it', async () => {
+  const disk = new PacedDisk();
+  await writeEach(new WriteQueue(disk), [0, 10, 20, 30, 40, 50]);
+  assert.deepEqual(disk.writes, ['pool 0', 'pool 10', 'pool 20', 'pool 30', 'now 40', 'now 50']);
+});
+
+test('a disk that becomes slow is left to the thread pool for a while', async () => {
+  const disk = new PacedDisk();
+  const queue = new WriteQueue(disk);
+  await writeEach(queue, [0, 1, 2, 3]);
+  disk.milliseconds = 100;
+  await writeEach(queue, [4, 6, 8]);
+  disk.milliseconds = 1;
+  await writeEach(queue, [10]);
+  disk.wait(2500);
+  await writeEach(queue, [12]);
+  assert.deepEqual(disk.writes.slice(4), ['now 4', 'pool 6', 'pool 8', 'pool 10', 'now 12']);
+});
+
+test('a write that fails at once is made again by the thread pool, which says why', async () => {
+  const disk = new PacedDisk();
+  const queue = new WriteQueue(disk);
+  await writeEach(queue, [0, 1, 2, 3]);
+  disk.full = true;
+  await assert.rejects(queue.write(bytes(1), 4), /full/);
+  assert.deepEqual(disk.writes.slice(4), ['now 4 failed', 'pool 4']);
+  disk.full = false;
+  await writeEach(queue, [4]);
+});
+
+test('what is written while somebody hears of an end waits for its turn', async () => {
+  const disk = new PacedDisk();
+  const queue = new CallbackQueue(disk);
+  await writeEach(new WriteQueue(disk), [0, 1, 2, 3]);
+  const order: string[] = [];
+  queue.write(bytes(1), 4, () => {
+    order.push('first');
+    queue.write(bytes(1), 5, () => order.push('second'));
+    order.push('first is over');
+  });
+  assert.deepEqual(order, ['first', 'first is over', 'second']);
 });

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 
+import { WriteQueue } from '../../../../src/client/destinations/write-queue.ts';
 import { openPartFile } from '../../../../src/client/storage/open-part-file.ts';
+import type { PartFile } from '../../../../src/client/storage/part-file.ts';
 import { ChunkLayout, MIB } from '../../../../src/core/chunks.ts';
 import { bytesAt, failure, scratchFolder } from './scratch.ts';
 
@@ -54,6 +56,45 @@ test(
     }
     await again.finish();
     assert.deepEqual(await readFile(output), bytesAt(0, SIZE));
+  },
+);
+
+test(
+  'a disk that becomes full under writes made at once says so, keeps what fitted and goes on',
+  asRoot,
+  async (t) => {
+    const folder = await mounted(t, 'size=7m');
+    const output = join(folder, 'file');
+    const size = 10 * MIB;
+    const large = new ChunkLayout(size, MIB);
+    const of = { output, identity: { size }, layout: large };
+    const part = await openPartFile(of);
+    const queue = new WriteQueue(part);
+    let atOnce = 0;
+    const fill = async (to: PartFile, from: number): Promise<void> => {
+      for (let chunk = from; chunk < large.count; chunk++) {
+        await new Promise<void>((resolve, reject) => {
+          let returned = false;
+          const into = to === part ? queue : new WriteQueue(to);
+          into.write(bytesAt(large.start(chunk), MIB), large.start(chunk), (error) => {
+            if (!returned) atOnce++;
+            if (error === undefined) resolve();
+            else reject(error);
+          });
+          returned = true;
+        });
+        to.markDone(chunk);
+      }
+    };
+    await assert.rejects(fill(part, 0), failure('HW_DISK_FULL', `${output}.hw-part`));
+    await part.close();
+    await run('mount', ['-o', 'remount,size=32m', folder]);
+    const again = await openPartFile(of);
+    assert.equal(again.done.count, 6, 'all that fitted');
+    await fill(again, 6);
+    assert.equal(atOnce, 2, 'of each run all but the first four');
+    await again.finish();
+    assert.deepEqual(await readFile(output), bytesAt(0, size));
   },
 );
 
