@@ -3,8 +3,11 @@ import { HeadwaterError } from '../core/errors.ts';
 /** SQLITE_FULL: the disk is full. PostgreSQL's class 53 100 says the same. */
 const SQLITE_FULL = 13;
 const POSTGRES_FULL = '53100';
-/** Classes of SQLSTATE that say the database cannot be used now: connection lost, out of resources, shutting down. */
-const AWAY = /^(08|53|57P|58)/;
+/**
+ * Classes of SQLSTATE that say the database cannot be used now: connection lost, undone for another transaction (40, a
+ * deadlock), out of resources, shutting down.
+ */
+const AWAY = /^(08|40|53|57P|58)/;
 const LOST = new Set([
   'ECONNREFUSED',
   'ECONNRESET',

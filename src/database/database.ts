@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { Kysely, PostgresDialect, type Transaction } from 'kysely';
 
 import { HeadwaterError } from '../core/errors.ts';
+import { hasToldOf } from './append-events.ts';
 import { databaseError } from './database-error.ts';
 import { migrate } from './migrate.ts';
 import { openPool } from './postgresql.ts';
@@ -21,6 +22,11 @@ export interface Database {
   readonly queries: Queries;
   /** All or nothing. The work must do nothing but ask the database: on SQLite every other writer waits for it. */
   transaction<T>(work: (queries: Transaction<Tables>) => Promise<T>): Promise<T>;
+  /**
+   * Calls `listener` after each transaction of this process that has committed events; what others commit is found by
+   * looking. Gives what ends it.
+   */
+  onEvents(listener: () => void): () => void;
   close(): Promise<void>;
 }
 
@@ -36,15 +42,27 @@ export async function openDatabase(where: string): Promise<Database> {
   const dialect =
     kind === 'sqlite' ? new NodeSqliteDialect(where) : new PostgresDialect({ pool: openPool(where) });
   const kysely = new Kysely<Tables>({ dialect });
+  const listeners = new Set<() => void>();
   const database: Database = {
     kind,
     queries: kysely,
     transaction: async (work) => {
+      let tells = false;
       try {
-        return await kysely.transaction().execute(work);
+        const result = await kysely.transaction().execute(async (db) => {
+          const result = await work(db);
+          tells = hasToldOf(db);
+          return result;
+        });
+        if (tells) for (const listener of listeners) listener();
+        return result;
       } catch (error) {
         throw databaseError(error);
       }
+    },
+    onEvents: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
     close: () => kysely.destroy(),
   };
