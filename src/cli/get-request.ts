@@ -27,11 +27,16 @@ export interface RawGetOptions {
   readonly resume: boolean;
   readonly force?: true;
   readonly report?: string;
+  readonly zone?: string;
 }
 
 /** A checked command line: nothing past this looks at raw arguments. */
 export interface GetRequest {
   readonly sources: readonly string[];
+  /** Name or id of a file of the fleet, instead of sources. */
+  readonly file: string | undefined;
+  /** Where the client is, for the fleet. */
+  readonly zone: string | undefined;
   readonly download: Omit<DownloadOptions, 'output' | 'signal' | 'onEvent' | 'interval'>;
   /** A path, or "-" for standard output; undefined for the current folder. */
   readonly output: string | undefined;
@@ -45,16 +50,28 @@ export interface GetRequest {
 /**
  * Turns the arguments of `get` into complete, checked values, and reads the files they name.
  *
+ * @param inFleet whether somebody is logged in, so that a name without address is one of the fleet
  * @throws HeadwaterError `HW_USAGE`
  */
-export function readGetRequest(words: readonly string[], raw: RawGetOptions): GetRequest {
+export function readGetRequest(
+  words: readonly string[],
+  raw: RawGetOptions,
+  inFleet: () => boolean = () => false,
+): GetRequest {
   if ((raw.cert === undefined) !== (raw.key === undefined)) {
     throw usage('--cert and --key take a file each, and only together');
   }
   if (raw.report !== undefined) checkFolder('--report', raw.report);
-  const { address, port, output, interval, json, quiet, report, header, ca, cert, key, ...rest } = raw;
+  const { address, port, output, interval, json, quiet, report, header, ca, cert, key, zone, ...rest } = raw;
+  const file = address === undefined ? fileOfFleet(words, raw, inFleet) : undefined;
+  if (file === undefined && zone !== undefined) {
+    throw usage('--zone takes effect only with the NAME of a file of a fleet');
+  }
   return {
-    sources: address === undefined ? urls(words, port) : named(words, address, port),
+    sources:
+      file !== undefined ? [] : address === undefined ? urls(words, port) : named(words, address, port),
+    file,
+    zone,
     output,
     interval,
     report,
@@ -85,13 +102,33 @@ function given<K extends string, V>(name: K, value: V | undefined): { [P in K]?:
   return made;
 }
 
+/** The one word that is no URL, when somebody is logged in; undefined: there are sources. */
+function fileOfFleet(
+  words: readonly string[],
+  { port, manifest, header }: RawGetOptions,
+  inFleet: () => boolean,
+): string | undefined {
+  const names = words.filter((word) => !/^[a-z][a-z0-9+.-]*:\/\//i.test(word));
+  const [name] = names;
+  if (name === undefined || name === '' || port !== undefined || !inFleet()) return undefined;
+  if (words.length > 1) {
+    throw usage(
+      `NAME takes one file of the fleet; there is "${hideUserinfo(words.find((each) => each !== name) ?? name)}" too`,
+    );
+  }
+  // What the fleet says itself; what is sent to its servers is the grant.
+  if (manifest !== undefined) throw usage('--manifest is for URLs: the fleet has the manifest of its files');
+  if (header !== undefined) throw usage('--header is for URLs, not for a file of the fleet');
+  return name;
+}
+
 function urls(words: readonly string[], port: readonly number[] | undefined): readonly string[] {
   if (port !== undefined) throw usage('--port needs --address HOST[,HOST...] beside it');
   if (words.length === 0) throw usage('SOURCE is missing: give URLs, or NAME with --address and --port');
   for (const word of words) {
     if (isHttpUrl(word)) continue;
     throw usage(
-      `SOURCE takes a URL such as http://host/file (or a name, with --address); not "${hideUserinfo(word)}"`,
+      `SOURCE takes a URL such as http://host/file (or a name, with --address, or when logged in to a fleet); not "${hideUserinfo(word)}"`,
     );
   }
   return [...new Set(words.map(withoutFragment))];

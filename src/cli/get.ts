@@ -1,10 +1,11 @@
-import { createWriteStream, fstatSync } from 'node:fs';
+import { createWriteStream, existsSync, fstatSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 
 import { Argument, Command, Option } from 'commander';
 
 import { EXIT } from '../core/errors.ts';
 import { FIRST_PORT } from '../file-server/limits.ts';
+import { looksLoggedIn } from './fleet/credentials.ts';
 import { type RawGetOptions, readGetRequest } from './get-request.ts';
 import { listenForInterrupts } from './interrupt.ts';
 import { option, repeatableOption } from './option.ts';
@@ -19,6 +20,7 @@ import {
   sha256,
   wholeNumber,
 } from './option-kinds.ts';
+import type { loadFleetDownload as FleetDownload } from './fleet/fleet-download.ts';
 import { type Download, runGet } from './run-get.ts';
 
 /** Fewest bytes a second that a download can be limited to. */
@@ -32,6 +34,7 @@ Examples:
   headwater get https://a.example/big.iso https://b.example/big.iso -o ~/Downloads/ --sha256 9f86d0…
   headwater get big.iso -a 192.0.2.7 -p 8080,8081,8082,8083
   headwater get http://a.example/src.tar http://b.example/src.tar -o - | tar x
+  headwater login https://fleet.example && headwater get big.iso
 
 With --address every host is asked on every port, so two hosts and two ports are four sources; a host with a port
 of its own, such as a.example:8080, is asked on that one alone. Sources that do not answer do no harm.
@@ -44,6 +47,10 @@ async function loadDownload(): Promise<Download> {
   return (await import('../client/download.ts')).download;
 }
 
+async function loadFleetDownload(...args: Parameters<typeof FleetDownload>): Promise<Download> {
+  return (await import('./fleet/fleet-download.ts')).loadFleetDownload(...args);
+}
+
 /** A pipe's reader may be slow, and Node waits for it aside; a file it would write to on the main thread. */
 function openOutput(): Writable {
   return fstatSync(1).isFile() ? createWriteStream('', { fd: 1, autoClose: false }) : process.stdout;
@@ -54,8 +61,15 @@ export function getCommand(load: () => Promise<Download> = loadDownload): Comman
   return new Command('get')
     .summary('download one file from many servers at once')
     .description('Downloads one file from all the given servers at once, and verifies it.')
-    .usage('SOURCE... [options]\n       headwater get NAME -a HOST[,HOST...] -p PORT[,PORT...] [options]')
-    .addArgument(new Argument('[SOURCE...]', 'URLs of the same file; or its NAME, with --address'))
+    .usage(
+      'SOURCE... [options]\n       headwater get NAME -a HOST[,HOST...] -p PORT[,PORT...] [options]\n       headwater get NAME|ID [options]     (logged in to a fleet)',
+    )
+    .addArgument(
+      new Argument(
+        '[SOURCE...]',
+        'URLs of the same file; its NAME, with --address; its NAME or ID in a fleet',
+      ),
+    )
     .addOption(option('-a, --address <HOST,...>', 'hosts that have NAME', hosts))
     .addOption(option('-p, --port <PORT,...>', `ports of these hosts (default: ${FIRST_PORT})`, ports(1)))
     .addOption(
@@ -107,13 +121,18 @@ export function getCommand(load: () => Promise<Download> = loadDownload): Comman
     .option('--insecure', 'accept any certificate')
     .option('--no-resume', 'begin anew, whatever an earlier run has left')
     .option('--force', 'replace an output that exists, and a part file that does not fit')
+    .addOption(
+      option('--zone <ZONE>', 'where you are: servers of a fleet there are asked first', anyText('a zone')),
+    )
     .addOption(option('--report <FILE>', 'write the final report as JSON', anyText('a file')))
     .helpOption('-h, --help', 'print this help')
     .addHelpText('after', EXAMPLES)
     .action(async (words: string[], raw: RawGetOptions) => {
-      const request = readGetRequest(words, raw);
+      const request = readGetRequest(words, raw, () => looksLoggedIn(process.env, existsSync));
+      const { file, zone, download } = request;
+      const loadOne = file === undefined ? load : () => loadFleetDownload(file, zone, download.tls ?? {});
       using interrupts = listenForInterrupts();
-      const status = await runGet(request, load, {
+      const status = await runGet(request, loadOne, {
         stdout: process.stdout,
         stderr: process.stderr,
         openOutput,

@@ -12,23 +12,110 @@ interface LazyCommand {
 }
 
 /** A command's module is loaded when it is called, so that none pays for another's libraries. */
-const COMMANDS: readonly LazyCommand[] = [
-  {
-    name: 'get',
-    summary: 'download one file from many servers at once',
-    load: async () => (await import('./get.ts')).getCommand(),
-  },
-  {
-    name: 'serve',
-    summary: 'hand out files from this machine',
-    load: async () => (await import('./serve.ts')).serveCommand(),
-  },
-  {
-    name: 'information-server',
-    summary: 'run an information server of a fleet',
-    load: async () => (await import('./information-server.ts')).informationServerCommand(),
-  },
-];
+const COMMANDS: Readonly<Record<string, readonly LazyCommand[]>> = {
+  'Files:': [
+    {
+      name: 'get',
+      summary: 'download one file from many servers at once',
+      load: async () => (await import('./get.ts')).getCommand(),
+    },
+    {
+      name: 'serve',
+      summary: 'hand out files from this machine',
+      load: async () => (await import('./serve.ts')).serveCommand(),
+    },
+  ],
+  'Files of a fleet:': [
+    {
+      name: 'ls',
+      summary: 'list them',
+      load: async () => (await import('./ls.ts')).lsCommand(),
+    },
+    {
+      name: 'info',
+      summary: 'tell all about one',
+      load: async () => (await import('./info.ts')).infoCommand(),
+    },
+    {
+      name: 'mv',
+      summary: 'rename one',
+      load: async () => (await import('./mv.ts')).mvCommand(),
+    },
+    {
+      name: 'rm',
+      summary: 'delete some',
+      load: async () => (await import('./rm.ts')).rmCommand(),
+    },
+  ],
+  'Your account at a fleet:': [
+    {
+      name: 'login',
+      summary: 'log in to a fleet',
+      load: async () => (await import('./login.ts')).loginCommand(),
+    },
+    {
+      name: 'logout',
+      summary: 'end the session at a fleet',
+      load: async () => (await import('./logout.ts')).logoutCommand(),
+    },
+    {
+      name: 'whoami',
+      summary: 'say who is logged in, and where',
+      load: async () => (await import('./whoami.ts')).whoamiCommand(),
+    },
+    {
+      name: 'keys',
+      summary: 'API keys; the signing keys of a fleet',
+      load: async () => (await import('./keys.ts')).keysCommand(),
+    },
+  ],
+  'A fleet at work:': [
+    {
+      name: 'servers',
+      summary: 'list the file servers',
+      load: async () => (await import('./servers.ts')).serversCommand(),
+    },
+    {
+      name: 'pause',
+      summary: 'have file servers send nothing',
+      load: async () => (await import('./server-command.ts')).serverCommand('pause'),
+    },
+    {
+      name: 'resume',
+      summary: 'have paused or drained file servers go on',
+      load: async () => (await import('./server-command.ts')).serverCommand('resume'),
+    },
+    {
+      name: 'drain',
+      summary: 'have file servers finish what is under way',
+      load: async () => (await import('./server-command.ts')).serverCommand('drain'),
+    },
+    {
+      name: 'stop',
+      summary: 'end file servers',
+      load: async () => (await import('./server-command.ts')).serverCommand('stop'),
+    },
+    {
+      name: 'events',
+      summary: 'what happens',
+      load: async () => (await import('./events.ts')).eventsCommand(),
+    },
+  ],
+  'Running a fleet:': [
+    {
+      name: 'information-server',
+      summary: 'run an information server of a fleet',
+      load: async () => (await import('./information-server.ts')).informationServerCommand(),
+    },
+  ],
+  'This program:': [
+    {
+      name: 'completion',
+      summary: 'have the shell complete commands and names',
+      load: async () => (await import('./completion.ts')).completionCommand(),
+    },
+  ],
+};
 
 const EXAMPLES = `
 Examples:
@@ -37,6 +124,7 @@ Examples:
   headwater get http://a.example/src.tar http://b.example/src.tar -o - | tar x
   headwater serve big.iso
   headwater serve ./files -n 4 -p 8080,8081,8082,8083
+  headwater login http://127.0.0.1:8080 && headwater get big.iso
 
 "headwater COMMAND --help" tells all about one command.
 `;
@@ -53,10 +141,13 @@ export interface Output {
  * @throws HeadwaterError for whatever ends it other than well; `HW_USAGE` for wrong arguments.
  */
 export async function runProgram(argv: readonly string[], stdout: Output, stderr: Output): Promise<void> {
+  if (argv[0] === '__complete') return complete(argv.slice(1), stdout);
   const program = new Command('headwater');
   const output = { writeOut: (text: string) => stdout.write(text), writeErr: () => undefined };
   program
-    .description('Gets a large file out of many servers at once, and hands files out.')
+    .description(
+      'Gets a large file out of many servers at once, hands files out, and runs fleets of servers.',
+    )
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .addHelpText('after', EXAMPLES)
@@ -65,14 +156,16 @@ export async function runProgram(argv: readonly string[], stdout: Output, stderr
 
   let chosen = program;
   const wanted = commandNamed(argv);
-  for (const { name, summary, load } of COMMANDS) {
-    if (name !== wanted) {
-      program.command(name).description(summary);
-      continue;
+  for (const [group, commands] of Object.entries(COMMANDS)) {
+    for (const { name, summary, load } of commands) {
+      if (name !== wanted) {
+        program.command(name).description(summary).helpGroup(group);
+        continue;
+      }
+      chosen = await load();
+      for (const each of [chosen, ...chosen.commands]) each.exitOverride().configureOutput(output);
+      program.addCommand(chosen.helpGroup(group));
     }
-    chosen = await load();
-    chosen.exitOverride().configureOutput(output);
-    program.addCommand(chosen);
   }
 
   if (argv.length === 0) {
@@ -86,6 +179,17 @@ export async function runProgram(argv: readonly string[], stdout: Output, stderr
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode !== 0) throw usageError(error, chosen);
   }
+}
+
+/** For the shell, which asks while a command is typed; see `headwater completion`. */
+async function complete(words: readonly string[], stdout: Output): Promise<void> {
+  const { candidates } = await import('./fleet/complete.ts');
+  const all = Object.values(COMMANDS).flat();
+  const found = await candidates(words, {
+    names: all.map(({ name }) => name),
+    load: async (wanted) => all.find(({ name }) => name === wanted)?.load(),
+  });
+  if (found.length > 0) stdout.write(`${found.join('\n')}\n`);
 }
 
 /** The command that the arguments name, for `headwater help NAME` too. */

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { Writable } from 'node:stream';
 
+import type { FleetDownloadOptions } from '../client/fleet/fleet-download.ts';
 import type { DownloadEvent, DownloadOptions, DownloadReport } from '../client/types.ts';
 import { type ErrorCode, EXIT, HeadwaterError } from '../core/errors.ts';
 import type { GetRequest } from './get-request.ts';
@@ -16,7 +17,7 @@ import { type Hide, hideSecrets } from './secrets.ts';
 
 export type Download = (
   sources: readonly (string | URL)[],
-  options?: DownloadOptions,
+  options?: DownloadOptions & Pick<FleetDownloadOptions, 'onGrant'>,
 ) => Promise<DownloadReport>;
 
 /** What a command needs of its process. */
@@ -63,6 +64,7 @@ export async function runGet(
       ...(output === undefined ? {} : { output }),
       interval: run.drawsInPlace ? REDRAW_EVERY / 1000 : request.interval,
       signal: around.interrupts.signal,
+      ...(request.file !== undefined && { onGrant: ({ sources }) => run.granted(sources.length) }),
       onEvent: (event) => {
         run.note(event);
         printer.event(event);
@@ -86,6 +88,8 @@ class Run {
   readonly #around: Surroundings;
   readonly #toStdout: boolean;
   readonly hide: Hide;
+  /** Sources at first. */
+  #sources: number;
   #readerGone = false;
   #came = 0;
   #size = 0;
@@ -94,6 +98,7 @@ class Run {
     this.#request = request;
     this.#around = around;
     this.#toStdout = request.output === '-';
+    this.#sources = request.sources.length;
     const { headers = {} } = request.download;
     this.hide = hideSecrets(typeof headers === 'function' ? headers() : headers);
     around.stdout.on('error', this.#outputFailed);
@@ -117,11 +122,16 @@ class Run {
     const { print, sources } = this.#request;
     if (print === 'nothing') return silentPrinter;
     if (print === 'json') return jsonPrinter(this.#stream, this.hide);
-    if (!this.drawsInPlace) return linePrinter(this.#stream, sources.length, this.hide);
+    const number = (): number => this.#sources;
+    if (!this.drawsInPlace) return linePrinter(this.#stream, number, this.hide);
     const { openScreen } = await import('./print/screen.ts');
-    return terminalPrinter(this.#stream, openScreen(this.#stream), sources, this.hide, () =>
-      performance.now(),
-    );
+    const told = { urls: sources, number, now: () => performance.now() };
+    return terminalPrinter(this.#stream, openScreen(this.#stream), told, this.hide);
+  }
+
+  /** The fleet has said who has the file. */
+  granted(sources: number): void {
+    this.#sources = sources;
   }
 
   openOutput(): Writable {

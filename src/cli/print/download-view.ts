@@ -5,6 +5,9 @@ import type { ErrorCode } from '../../core/errors.ts';
 export interface SourceRow {
   readonly id: number;
   readonly url: string;
+  /** In a fleet. */
+  readonly name?: string;
+  readonly zone?: string;
   readonly state: SourceState;
   readonly share: number;
   /** Bytes a second. */
@@ -72,11 +75,13 @@ export class DownloadView {
     }
   }
 
-  #changed({ id, url, state, code, retryIn }: SourceEvent): SourceRow {
+  #changed({ id, url, name, zone, state, code, retryIn }: SourceEvent): SourceRow {
     const { code: _code, retryAt: _retryAt, ...before } = this.#rows.get(id) ?? fresh(id, url);
     return {
       ...before,
       url,
+      ...(name !== undefined && { name }),
+      ...(zone !== undefined && { zone }),
       state,
       ...(state === 'running' ? {} : { rate: 0, connections: 0 }),
       ...this.#reason(state, code, retryIn),

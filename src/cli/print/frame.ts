@@ -3,7 +3,7 @@ import { clock, count, percentDone, percentOf, rate, size, steadySize } from './
 import type { DownloadView, SourceRow } from './download-view.ts';
 import type { Paint, Style } from './paint.ts';
 import { shortReason } from './reason.ts';
-import { shortUrl } from './short-url.ts';
+import { sourceLabel } from './source-label.ts';
 
 /** Narrowest terminal that everything is laid out for, columns. */
 export const LEAST_WIDTH = 60;
@@ -41,7 +41,7 @@ export function frame(view: DownloadView, settings: FrameSettings): string[] {
   const idWidth = String(rows.length).length;
   const lastWidth = settings.columns >= WIDE ? 26 : 12;
   const others = 2 + idWidth + 2 + 2 + STATE_WIDTH + 1 + SHARE_WIDTH + 2 + lastWidth;
-  const longest = Math.max(...shown.map(({ url }) => shortUrl(url, width).length));
+  const longest = Math.max(...shown.map((row) => sourceLabel(row, width).length));
   const labelWidth = Math.max(1, Math.min(longest, width - others));
   const widths = { id: idWidth, label: labelWidth, last: lastWidth };
   const lines = shown.map((row) => sourceLine(row, view.now, widths, settings));
@@ -68,7 +68,7 @@ interface Widths {
 function sourceLine(row: SourceRow, now: number, widths: Widths, settings: FrameSettings): string {
   const { paint, unicode } = settings;
   const id = String(row.id).padStart(widths.id);
-  const label = shortUrl(row.url, widths.label, unicode ? '…' : '~').padEnd(widths.label);
+  const label = sourceLabel(row, widths.label, unicode ? '…' : '~').padEnd(widths.label);
   const state = paint(STATE_STYLE[row.state], row.state.padEnd(STATE_WIDTH));
   const share = (row.state === 'probing' ? '' : percentOf(row.share)).padStart(SHARE_WIDTH);
   return `  ${id}  ${label}  ${state} ${share}  ${lastColumn(row, now, widths.last, settings)}`;

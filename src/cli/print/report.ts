@@ -2,7 +2,7 @@ import type { DownloadReport, SourceReport, Verification } from '../../client/ty
 import { count, percentOf, rate, size, spell } from './amounts.ts';
 import type { Paint } from './paint.ts';
 import { oneLine } from './plain-text.ts';
-import { shortUrl } from './short-url.ts';
+import { sourceLabel } from './source-label.ts';
 import { wrapWords } from './wrap-words.ts';
 
 /** For `none` a notice has said so already. */
@@ -55,12 +55,12 @@ function sourceTable(sources: readonly SourceReport[], columns: number, paint: P
   const row = (at: number): string => numbers.map((cells) => `  ${cells[at]}`).join('');
   const idWidth = String(sources.length).length;
   const room = Math.min(SOURCE_WIDTH, columns - 1 - row(0).length - idWidth - 4);
-  const longest = Math.max(...sources.map(({ url }) => shortUrl(url, SOURCE_WIDTH).length));
+  const longest = Math.max(...sources.map((source) => sourceLabel(source, SOURCE_WIDTH).length));
   const labelWidth = Math.max(10, Math.min(longest, room));
   const table = [paint('dim', `  ${'source'.padEnd(idWidth + 2 + labelWidth)}${row(0)}`)];
-  for (const [at, { id, url }] of sources.entries()) {
-    const label = shortUrl(url, labelWidth).padEnd(labelWidth);
-    table.push(`  ${String(id).padStart(idWidth)}  ${label}${row(at + 1)}`);
+  for (const [at, source] of sources.entries()) {
+    const label = sourceLabel(source, labelWidth).padEnd(labelWidth);
+    table.push(`  ${String(source.id).padStart(idWidth)}  ${label}${row(at + 1)}`);
   }
   for (const { id, ban, badChunks } of sources) {
     if (ban === undefined) continue;

@@ -1,6 +1,7 @@
 import type { NoticeEvent, SourceEvent, StartEvent, Verification } from '../../client/types.ts';
 import { count, size, spell } from './amounts.ts';
 import { oneLine } from './plain-text.ts';
+import { sourceLabel } from './source-label.ts';
 
 /** What will be checked, as the end of a sentence. */
 const WILL_VERIFY: Record<Verification, string> = {
@@ -19,11 +20,13 @@ export function startSentence(event: StartEvent, sources: number): string {
   return `${to}: ${amount}${cut} from ${count(sources, 'source')}${resumed}; ${WILL_VERIFY[event.verification]}`;
 }
 
-export function sourceSentence({ id, url, state, message, code, retryIn }: SourceEvent): string {
+export function sourceSentence({ id, url, name, zone, state, message, code, retryIn }: SourceEvent): string {
   const why = message ?? code ?? '';
   const again = retryIn === undefined ? '' : `, asked again in ${spell(retryIn)}`;
   // Most messages name the server themselves.
-  const which = why.includes(hostOf(url)) ? '' : ` ${url}`;
+  const own =
+    name === undefined ? url : sourceLabel({ url, name, ...(zone !== undefined && { zone }) }, Infinity);
+  const which = why.includes(name ?? hostOf(url)) ? '' : ` ${own}`;
   return oneLine(`source ${id}${which}: ${state}${again}${why === '' ? '' : `: ${why}`}`);
 }
 

@@ -13,13 +13,21 @@ import { wrapWords } from './wrap-words.ts';
 /** Milliseconds between two pictures; fast enough to look alive, slow enough to cost nothing. */
 export const REDRAW_EVERY = 100;
 
+/** What is known of the sources before they tell of themselves. */
+export interface SourcesTold {
+  readonly urls: readonly string[];
+  /** How many there are at first. */
+  readonly number: () => number;
+  /** Milliseconds on a clock that never runs backwards. */
+  readonly now: () => number;
+}
+
 /** One line per source and one for the whole, redrawn in place. */
 export function terminalPrinter(
   stream: PrintStream,
   screen: Screen,
-  urls: readonly string[],
+  { urls, number, now }: SourcesTold,
   hide: Hide,
-  now: () => number,
 ): Printer {
   const view = new DownloadView(urls, now);
   const paint = paintFor(stream);
@@ -42,7 +50,7 @@ export function terminalPrinter(
   return {
     event(event: DownloadEvent) {
       view.take(event);
-      if (event.event === 'start') above(startSentence(event, urls.length));
+      if (event.event === 'start') above(startSentence(event, number()));
       else if (event.event === 'notice') above(noticeSentence(event));
       else if (event.event === 'done') {
         close('clear');

@@ -1,5 +1,3 @@
-import { request } from 'undici';
-
 import type { TransportSettings } from '../../transport/connection.ts';
 import { openDispatcher } from './dispatcher.ts';
 
@@ -22,9 +20,10 @@ export async function reportChunk(
   url.pathname += '/reports';
   const dispatcher = await openDispatcher(url, settings);
   try {
-    const { body } = await request(url, {
+    const { body } = await dispatcher.request({
+      origin: url.origin,
+      path: url.pathname + url.search,
       method: 'POST',
-      dispatcher,
       headers: { ...headers, 'content-type': 'application/json' },
       body: JSON.stringify({ chunk }),
       signal: AbortSignal.any([signal, AbortSignal.timeout(REPORT_TIME * 1000)]),

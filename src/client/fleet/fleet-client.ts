@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { request, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 
 import { HeadwaterError } from '../../core/errors.ts';
 import type { TransportSettings } from '../../transport/connection.ts';
@@ -44,6 +44,14 @@ export interface Ask {
   readonly patience?: number;
 }
 
+/** Answer of `GET /v1/fleet`. */
+export interface About {
+  /** The fleet's id. */
+  readonly id: string;
+  readonly version: string;
+  readonly informationServers: readonly string[];
+}
+
 type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
 
 /**
@@ -72,8 +80,21 @@ export class FleetClient {
     return this.#addresses.inOrder.map(({ href }) => href);
   }
 
-  learn(addresses: readonly string[]): void {
-    this.#addresses.learn(addresses);
+  /** Learns from the fleet where its other information servers are; when it does not say, those known have to do. */
+  async learnOthers(signal?: AbortSignal): Promise<void> {
+    try {
+      const about = await this.ask<About>('GET', 'v1/fleet', { signal, patience: 0 });
+      this.#addresses.learn(about.informationServers);
+    } catch {
+      if (signal?.aborted === true) throw interrupted(signal);
+    }
+  }
+
+  /** What the fleet says of itself. */
+  async about(signal?: AbortSignal): Promise<About> {
+    const about = await this.ask<About>('GET', 'v1/fleet', { signal });
+    this.#addresses.learn(about.informationServers);
+    return about;
   }
 
   /**
@@ -156,9 +177,11 @@ export class FleetClient {
       (ANSWER_TIME + wait) * 1000,
     );
     try {
-      const raw = await request(url, {
+      const dispatcher = await this.#dispatcher(address);
+      const raw = await dispatcher.request({
+        origin: url.origin,
+        path: url.pathname + url.search,
         method,
-        dispatcher: await this.#dispatcher(address),
         headers: {
           accept: kind === 'endless' ? 'text/event-stream' : 'application/json',
           ...(this.token !== undefined && { authorization: `Bearer ${this.token}` }),

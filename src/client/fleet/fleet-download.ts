@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 
-import type { Download, DownloadEnd, DownloadSource, FileEntry } from '../../core/api/files.ts';
+import type { Download, DownloadEnd, DownloadSource } from '../../core/api/files.ts';
 import { HeadwaterError } from '../../core/errors.ts';
 import { canonicalManifest, parseManifest, type Manifest } from '../../core/manifest.ts';
 import { download } from '../download.ts';
 import type { BadChunk } from '../live-sources.ts';
 import type { DownloadOptions, DownloadReport } from '../types.ts';
 import { reportChunk } from './chunk-report.ts';
+import { fileNamed } from './file-named.ts';
 import type { FleetClient } from './fleet-client.ts';
 import { Grant } from './grant.ts';
 import { SourceList } from './source-list.ts';
@@ -15,8 +16,6 @@ import { SourceList } from './source-list.ts';
 const FAREWELL = 2;
 /** Seconds for reading a large manifest. */
 const MANIFEST_TIME = 50;
-
-const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** As for `download`, without what the fleet says itself. */
 export interface FleetDownloadOptions extends Omit<
@@ -61,7 +60,8 @@ export async function downloadFromFleet(
     const grant = new Grant(client, granted, over.signal);
     const list = new SourceList({ client, download: granted, manifest, headers: grant.headers });
     onGrant?.({ file: granted.file, sources: granted.sources });
-    void learnAddresses(client, over.signal);
+    // Where to go on when the one that gave the grant is lost.
+    void client.learnOthers(over.signal).catch(() => undefined);
     const report = await download(list.first, {
       tls: client.transport.tls,
       name: granted.file.name.split('/').at(-1) ?? granted.file.name,
@@ -99,22 +99,6 @@ export async function downloadFromFleet(
     const told = reportChunk(new URL(source.url), chunk, grant.headers(), client.transport, farewell.signal);
     await told.catch(() => undefined);
   }
-}
-
-/** The details of a file of the fleet, by name or id; what looks like an id can be a name all the same. */
-export async function fileNamed<T extends Pick<FileEntry, 'id'>>(
-  client: FleetClient,
-  nameOrId: string,
-  signal?: AbortSignal,
-): Promise<T> {
-  if (ID.test(nameOrId)) {
-    try {
-      return await client.ask<T>('GET', `v1/files/${nameOrId}`, { signal });
-    } catch (error) {
-      if (!(error instanceof HeadwaterError) || error.code !== 'HW_NOT_FOUND') throw error;
-    }
-  }
-  return client.ask<T>('GET', 'v1/files/by-name', { query: { name: nameOrId }, signal });
 }
 
 async function grantFor(
@@ -155,17 +139,4 @@ function pathOf(manifestUrl: string): string {
   const { pathname, search } = new URL(manifestUrl, 'http://any');
   const at = pathname.indexOf('/v1/');
   return pathname.slice(at < 0 ? 1 : at + 1) + search;
-}
-
-/** Where to go on when the one that gave the grant is lost. */
-async function learnAddresses(client: FleetClient, signal: AbortSignal): Promise<void> {
-  try {
-    const { informationServers } = await client.ask<{ informationServers: string[] }>('GET', 'v1/fleet', {
-      signal,
-      patience: 0,
-    });
-    client.learn(informationServers);
-  } catch {
-    // Those that are known will have to do.
-  }
 }

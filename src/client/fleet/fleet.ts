@@ -6,7 +6,8 @@ import { HeadwaterError } from '../../core/errors.ts';
 import type { TransportSettings } from '../../transport/connection.ts';
 import type { DownloadReport } from '../types.ts';
 import { FleetClient } from './fleet-client.ts';
-import { downloadFromFleet, fileNamed, type FleetDownloadOptions } from './fleet-download.ts';
+import { fileNamed } from './file-named.ts';
+import { downloadFromFleet, type FleetDownloadOptions } from './fleet-download.ts';
 import { follow } from './follow.ts';
 import { pagesOf } from './pages.ts';
 
@@ -62,9 +63,8 @@ export async function connect(
     else client.token = (await logIn(client, who, signal)).token;
     const [user, about] = await Promise.all([
       client.ask<User>('GET', 'v1/me', { signal }),
-      client.ask<{ id: string; informationServers: string[] }>('GET', 'v1/fleet', { signal }),
+      client.about(signal),
     ]);
-    client.learn(about.informationServers);
     return new Fleet(client, about.id, user, 'token' in who ? 'keep' : 'log out');
   } catch (error) {
     await client.close();

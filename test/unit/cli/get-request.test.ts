@@ -14,6 +14,8 @@ const PLAIN = { interval: 1, resume: true } as const;
 test('what was not said is left to the library', () => {
   assert.deepEqual(readGetRequest(URLS, PLAIN), {
     sources: URLS,
+    file: undefined,
+    zone: undefined,
     output: undefined,
     interval: 1,
     report: undefined,

@@ -46,7 +46,7 @@ test('JSON: what ends badly ends with an error line', () => {
 
 test('lines: start, each source and the total at every interval, troubles, notices, report', () => {
   const stream = paper();
-  const printer = linePrinter(stream, 2, hide);
+  const printer = linePrinter(stream, () => 2, hide);
   printer.event(start({ resumedBytes: 1024 }));
   printer.event(progress(2));
   printer.event({
@@ -77,7 +77,7 @@ test('lines: start, each source and the total at every interval, troubles, notic
 
 test('lines: says in words that nothing can be verified', () => {
   const stream = paper();
-  linePrinter(stream, 1, hide).event(start({ verification: 'none' }));
+  linePrinter(stream, () => 1, hide).event(start({ verification: 'none' }));
   assert.match(stream.text, /no digest is known, so nothing can be verified/);
 });
 
@@ -91,7 +91,12 @@ test('terminal: draws at once, again and again, and stops drawing when it is clo
       leave: (how: string) => calls.push(`leave ${how}`),
     };
     const stream = paper();
-    const printer = terminalPrinter({ ...stream, columns: 80, rows: 24 }, screen, urls(2), hide, () => 0);
+    const printer = terminalPrinter(
+      { ...stream, columns: 80, rows: 24 },
+      screen,
+      { urls: urls(2), number: () => 2, now: () => 0 },
+      hide,
+    );
     mock.timers.tick(200);
     printer.event(start());
     printer.event(done());
@@ -106,7 +111,7 @@ test('terminal: draws at once, again and again, and stops drawing when it is clo
 test('terminal: the last picture stays when it fails', () => {
   const calls: string[] = [];
   const screen = { draw: () => undefined, above: () => undefined, leave: (how: string) => calls.push(how) };
-  const printer = terminalPrinter(paper(), screen, urls(2), hide, () => 0);
+  const printer = terminalPrinter(paper(), screen, { urls: urls(2), number: () => 2, now: () => 0 }, hide);
   printer.failed(new Error('x'));
   printer.close();
   assert.deepEqual(calls, ['keep']);
