@@ -1,4 +1,6 @@
 import { openDatabase, type Database } from '../database/database.ts';
+import { accountsRoutes } from './accounts/routes.ts';
+import { accountsTasks } from './accounts/tasks.ts';
 import { makeFirstAdmin } from './accounts/first-admin.ts';
 import { buildApp } from './app.ts';
 import type { App, Context, LeaderTasks, Routes } from './context.ts';
@@ -16,11 +18,12 @@ import { silenceTasks } from './servers/silence.ts';
 import type { InformationServerSettings, StartSettings } from './settings.ts';
 
 /** Every subject's routes. */
-const ROUTES: readonly Routes[] = [healthRoutes, keysRoutes, serversRoutes];
+const ROUTES: readonly Routes[] = [healthRoutes, accountsRoutes, keysRoutes, serversRoutes];
 
 /** What the leader does in the background. */
 const LEADER_TASKS: readonly LeaderTasks[] = [
   ({ database }) => [forgetMembers(database)],
+  accountsTasks,
   keysTasks,
   silenceTasks,
 ];

@@ -47,6 +47,33 @@ export function isFileName(name: string): boolean {
   return name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 }
 
+/** A text of one line: no control characters, which no database and no terminal should see, and no half characters. */
+export function line(most: number) {
+  return z.string().min(1).max(most).refine(isLine, 'a text without control characters');
+}
+
+function isLine(text: string): boolean {
+  // eslint-disable-next-line no-control-regex
+  return !/[\u0000-\u001f\u007f]/.test(text) && text.isWellFormed();
+}
+
+/** Entries on one page where the caller does not say. */
+const PAGE = 100;
+
+/** The query of a list that comes in pages, with what the list takes besides. */
+export function pageQuery<T extends z.ZodRawShape>(shape: T) {
+  return z.strictObject({
+    ...shape,
+    limit: z.coerce.number().int().min(1).max(MOST_PAGE).default(PAGE),
+    cursor: line(2_048).optional().describe('`next` of the page before.'),
+  });
+}
+
+/** The query of a route that takes none. */
+export const NoQuery = z.strictObject({});
+/** The body of a route that takes none. */
+export const NoBody = z.strictObject({}).nullish();
+
 /** Every error's answer. */
 export const ErrorAnswer = z
   .object({

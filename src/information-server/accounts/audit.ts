@@ -1,5 +1,8 @@
 import type { FastifyRequest } from 'fastify';
 
+import type { z } from 'zod';
+
+import type { AuditList, AuditQuery } from '../../core/api/accounts.ts';
 import type { Queries } from '../../database/database.ts';
 import { newId } from '../../database/ids.ts';
 import type { Caller } from '../authentication.ts';
@@ -44,4 +47,25 @@ export async function audit(queries: Queries, entry: AuditEntry): Promise<void> 
       details: JSON.stringify(entry.details ?? {}),
     })
     .execute();
+}
+
+/** One page of the audit log, the newest first. */
+export async function listAudit(
+  queries: Queries,
+  { actor, action, limit, cursor }: z.output<typeof AuditQuery>,
+): Promise<AuditList> {
+  let query = queries.selectFrom('audit').selectAll();
+  if (actor !== undefined) query = query.where('actor', '=', actor);
+  if (action !== undefined) query = query.where('action', '=', action);
+  if (cursor !== undefined) query = query.where('id', '<', cursor);
+  const rows = await query
+    .orderBy('id', 'desc')
+    .limit(limit + 1)
+    .execute();
+  const items = rows.slice(0, limit).map((row) => ({
+    ...row,
+    at: new Date(row.at).toISOString(),
+    details: JSON.parse(row.details) as Record<string, unknown>,
+  }));
+  return { items, next: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
 }
