@@ -76,7 +76,7 @@ export const Download = z.object({
   file: z.object({ id: Id, name: z.string(), size: Bytes, sha256: Sha256, manifestSha256: Sha256 }),
   manifest: ManifestAnswer.optional(),
   manifestUrl: z.string().optional().describe('Instead of `manifest` where it is large; same authorisation.'),
-  /** Grows with every change of `sources`. */
+  /** Another one whenever who holds the file has changed; what `GET downloads/:id/sources` is asked with. */
   version: z.string(),
   sources: z.array(DownloadSource),
 });

@@ -1,6 +1,7 @@
 import type { Transaction } from 'kysely';
 
 import { MOST_NAME_LENGTH } from '../../core/api/common.ts';
+import { foldName } from '../../core/fold-name.ts';
 import type { NewEvent } from '../../database/append-events.ts';
 import { newId } from '../../database/ids.ts';
 import type { Tables } from '../../database/tables.ts';
@@ -57,7 +58,7 @@ export async function makeFiles(
     const rows = named.rows.map(({ candidate, name }) => ({
       id: newId(now),
       name,
-      name_folded: name.toLowerCase(),
+      name_folded: foldName(name),
       content_id: candidate.contentId,
       size: candidate.size,
       visibility: 'everyone' as const,

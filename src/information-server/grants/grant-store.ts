@@ -1,0 +1,64 @@
+import { sql, type Insertable, type Selectable, type Transaction } from 'kysely';
+
+import type { DatabaseKind, Queries } from '../../database/database.ts';
+import type { Tables } from '../../database/tables.ts';
+
+export type GrantRow = Selectable<Tables['grants']>;
+type NewGrantRow = Pick<
+  Insertable<Tables['grants']>,
+  'id' | 'file_id' | 'user_id' | 'credential' | 'zone' | 'created_at' | 'expires_at'
+>;
+
+/** Writes grants with one statement that is the same for any number: it is prepared once, and has one parameter. */
+export async function insertGrants(
+  db: Transaction<Tables>,
+  kind: DatabaseKind,
+  rows: readonly NewGrantRow[],
+): Promise<void> {
+  const json = JSON.stringify(rows);
+  const values =
+    kind === 'postgresql'
+      ? sql`select id, file_id, user_id, credential, zone, created_at, expires_at
+          from json_to_recordset(${json}::json) as row(id text, file_id text, user_id text, credential text, zone text,
+            created_at bigint, expires_at bigint)`
+      : sql`select value ->> 'id', value ->> 'file_id', value ->> 'user_id', value ->> 'credential', value ->> 'zone',
+            value ->> 'created_at', value ->> 'expires_at' from json_each(${json})`;
+  await sql`insert into grants (id, file_id, user_id, credential, zone, created_at, expires_at) ${values}`.execute(
+    db,
+  );
+}
+
+export async function readGrantRow(db: Queries, id: string): Promise<GrantRow | undefined> {
+  return db.selectFrom('grants').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
+/** Whether the session or API key that a grant was asked for with, and its account, are still good. */
+export async function credentialHolds(
+  db: Queries,
+  { credential, user_id: userId }: Pick<GrantRow, 'credential' | 'user_id'>,
+  now: number,
+): Promise<
+  { readonly id: string; readonly email: string; readonly role: 'reader' | 'publisher' | 'admin' } | undefined
+> {
+  const user = await db
+    .selectFrom('users')
+    .select(['id', 'email', 'role'])
+    .where('id', '=', userId)
+    .where('disabled', '=', 0)
+    .executeTakeFirst();
+  if (user === undefined) return undefined;
+  const session = await db
+    .selectFrom('sessions')
+    .select('digest')
+    .where('digest', '=', credential)
+    .where('expires_at', '>', now)
+    .executeTakeFirst();
+  if (session !== undefined) return user;
+  const key = await db
+    .selectFrom('api_keys')
+    .select('digest')
+    .where('digest', '=', credential)
+    .where((is) => is.or([is('expires_at', 'is', null), is('expires_at', '>', now)]))
+    .executeTakeFirst();
+  return key === undefined ? undefined : user;
+}
