@@ -1,7 +1,8 @@
-import { type SecureContext, createSecureContext, getCACertificates } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 
 import { HeadwaterError } from '../core/errors.ts';
 import type { TransportSettings } from './connection.ts';
+import { nodeTls } from './node-tls.ts';
 
 type TlsSettings = TransportSettings['tls'];
 
@@ -25,7 +26,7 @@ export function secureContext(settings: TlsSettings): SecureContext {
 function newContext({ ca, cert, key, insecure }: TlsSettings): SecureContext {
   const identity = { ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
   try {
-    return createSecureContext(insecure === true ? identity : { ...identity, ca: authorities(ca) });
+    return nodeTls().createSecureContext(insecure === true ? identity : { ...identity, ca: authorities(ca) });
   } catch (cause) {
     throw new HeadwaterError(
       'HW_USAGE',
@@ -37,6 +38,7 @@ function newContext({ ca, cert, key, insecure }: TlsSettings): SecureContext {
 
 /** The system's store names many certificates twice. */
 export function authorities(ca?: string): string[] {
+  const { getCACertificates } = nodeTls();
   const system = getCACertificates('system');
   const trusted = system.length > 0 ? system : getCACertificates('bundled');
   return [...new Set([...trusted, ...getCACertificates('extra'), ...(ca === undefined ? [] : [ca])])];

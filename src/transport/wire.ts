@@ -1,8 +1,8 @@
 import { type OnReadOpts, type Socket, connect, isIP } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 
 import { secureContext } from './authorities.ts';
 import type { TransportSettings } from './connection.ts';
+import { nodeTls } from './node-tls.ts';
 
 /** What a wire tells the connection that owns it. Nothing of this may throw. */
 export interface WireOwner {
@@ -126,7 +126,7 @@ function open(origin: URL, settings: TransportSettings, onread: OnReadOpts): Soc
     autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_AFTER,
   };
   if (origin.protocol !== 'https:') return connect({ ...shared, port: Number(origin.port || 80) });
-  return connectTls({
+  return nodeTls().connect({
     ...shared,
     port: Number(origin.port || 443),
     // An address is no server name: RFC 6066 section 3.
