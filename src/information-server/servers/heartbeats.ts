@@ -8,6 +8,7 @@ import type { ServerRow, Tables } from '../../database/tables.ts';
 import type { Context } from '../context.ts';
 import { Batcher } from './batcher.ts';
 import { checkInstance, unknownToken } from './server-token.ts';
+import { sourceWatchOf } from '../grants/source-watch.ts';
 import { stateEvent } from './state-event.ts';
 
 /** Milliseconds between two batches: 2,000 servers make five transactions a second with 200 heartbeats each. */
@@ -66,9 +67,11 @@ export class Heartbeats {
    * @throws HeadwaterError `HW_TOKEN_INVALID`, `HW_FORBIDDEN`, `HW_SUPERSEDED`, `HW_CONFLICT` (not registered),
    *   `HW_DATABASE`
    */
-  take(id: string, tokenDigest: string, told: z.output<typeof Heartbeat>): Promise<BeatAnswer> {
+  async take(id: string, tokenDigest: string, told: z.output<typeof Heartbeat>): Promise<BeatAnswer> {
     const isNews = this.#states.get(id) !== told.state;
-    return this.#batcher.add({ id, tokenDigest, told, at: this.#context.now() }, isNews);
+    const answer = await this.#batcher.add({ id, tokenDigest, told, at: this.#context.now() }, isNews);
+    if (isNews) sourceWatchOf(this.#context).changed();
+    return answer;
   }
 
   close(): Promise<void> {

@@ -16,6 +16,7 @@ import { MANIFEST_TYPE } from '../../core/manifest.ts';
 import { actorOf } from '../accounts/audit.ts';
 import { bearerOf, callerOf, digestOf } from '../authentication.ts';
 import type { App, Context, Routes } from '../context.ts';
+import { sourceWatchOf } from '../grants/source-watch.ts';
 import { keyRingOf } from '../keys/key-ring.ts';
 import { commandServer, forgetServer } from './commands.ts';
 import { Heartbeats } from './heartbeats.ts';
@@ -54,6 +55,7 @@ function registration(app: App, context: Context): void {
     },
     async (request) => {
       const joined = await register(context, request.body, bearerOf(request));
+      sourceWatchOf(context).changed();
       const { keys } = await keyRingOf(context).jwks();
       return {
         ...joined,
@@ -111,7 +113,9 @@ function holdings(app: App, context: Context): void {
     },
     async (request) => {
       const { id } = await serverOf(request, context, request.params.id);
-      return announce(context, id, request.body);
+      const answer = await announce(context, id, request.body);
+      sourceWatchOf(context).changed();
+      return answer;
     },
   );
 }
@@ -194,7 +198,9 @@ function operating(app: App, context: Context): void {
       async (request) => {
         const caller = await callerOf(request, context, 'admin');
         const { server } = request.params;
-        return entryOf(await commandServer(context, server, command, actorOf(request, caller)));
+        const row = await commandServer(context, server, command, actorOf(request, caller));
+        sourceWatchOf(context).changed();
+        return entryOf(row);
       },
     );
   }
@@ -211,6 +217,7 @@ function operating(app: App, context: Context): void {
     async (request, reply) => {
       const caller = await callerOf(request, context, 'admin');
       await forgetServer(context, request.params.server, actorOf(request, caller));
+      sourceWatchOf(context).changed();
       return reply.status(204).send(null);
     },
   );
