@@ -7,9 +7,8 @@ import type { Destination } from './destinations/destination.ts';
 import { FileDestination } from './destinations/file-destination.ts';
 import { outputPath } from './destinations/output-path.ts';
 import { StreamDestination } from './destinations/stream-destination.ts';
-import { Examination } from './examination.ts';
+import { Doubts } from './doubts.ts';
 import { Fetching } from './fetching.ts';
-import { findLiars } from './liar-hunt.ts';
 import type { Settings } from './options.ts';
 import type { Figures, Progress } from './progress.ts';
 import { SourceError } from './sources/fault.ts';
@@ -36,7 +35,9 @@ interface Options {
   readonly carried: Tally | undefined;
   readonly totals: Totals;
   readonly progress: Progress;
+  readonly renew: (askedAt: number) => Promise<boolean>;
   readonly onState: (source: Source, change: StateChange) => void;
+  readonly onBadChunk: (source: Source, chunk: number, sha256: string) => void;
   /** Sources that were not heard of yet may still join. */
   readonly expecting: () => boolean;
 }
@@ -59,14 +60,11 @@ export class Attempt {
   readonly #fetching: Fetching;
   readonly #members = new Map<Source, Introduction>();
   readonly #banned = new Set<Source>();
-  /** Sources whose bytes are not to be believed. */
-  readonly #disowned = new Set<Source>();
-  readonly #reopening = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   /** Who joins later than this would have to be examined after all was fetched. */
   #joinable = true;
   #destination: Destination | undefined;
-  #examination: Examination | undefined;
+  #doubts: Doubts | undefined;
   #stopped: { readonly error: unknown } | undefined;
   /** The tally has what an earlier run left, too. */
   #counted = false;
@@ -84,10 +82,14 @@ export class Attempt {
       totals,
       follow: (source) => this.#follow(source),
       onState: (source, change) => this.#changed(source, change),
+      renew: options.renew,
+      onBadChunk: (chunk, source) => {
+        const sha256 = manifest?.chunks[chunk];
+        if (sha256 !== undefined) options.onBadChunk(source, chunk, sha256);
+      },
       onDone: (chunk, source) => {
         this.tally.gave(source.id, chunk);
-        // What was on its way into the file when its giver was found out.
-        if (this.#disowned.has(source)) this.#reopen([chunk], source);
+        this.#doubts?.came(chunk, source);
       },
     });
   }
@@ -103,6 +105,11 @@ export class Attempt {
   /** Sources are being asked: silence now is theirs. */
   get asking(): boolean {
     return this.#fetching.running && !this.#fetching.holding;
+  }
+
+  /** Nothing is under way although something is missing. */
+  get idle(): boolean {
+    return this.#fetching.idle;
   }
 
   /** Bytes that another run can go on from; undefined while that is not known. */
@@ -128,6 +135,44 @@ export class Attempt {
     this.#admit(source, introduction);
   }
 
+  /** Asked nothing new until `recall`; one that is gone is cut off in what it sends. */
+  withdraw(source: Source, message: string, gone: boolean): void {
+    this.#fetching.withdraw(source, message, gone);
+  }
+
+  /** It may be asked again; false: it is none of those that are asked, and has to join. */
+  recall(source: Source): boolean {
+    this.#banned.delete(source);
+    return this.#fetching.recall(source);
+  }
+
+  /** Not asked any more in this attempt. */
+  drop(source: Source, message: string): void {
+    this.#banned.add(source);
+    this.#fetching.ban(source, 'withdrawn', message);
+  }
+
+  /** What the source holds has changed. */
+  holdingChanged(source: Source): void {
+    this.#fetching.holdingChanged(source);
+  }
+
+  /** Chunks that are missing and that none of these sources holds, if it is as far as fetching them. */
+  heldByNone(sources: readonly Source[]): number[] {
+    const done = this.#destination?.done;
+    if (done === undefined || !this.#counted || sources.some(({ has }) => has === undefined)) return [];
+    const chunks: number[] = [];
+    for (let chunk = 0; chunk < this.#layout.count; chunk++) {
+      if (!done.has(chunk) && !sources.some(({ has }) => has?.has(chunk) === true)) chunks.push(chunk);
+    }
+    return chunks;
+  }
+
+  /** Chunks in the file. */
+  get chunks(): number {
+    return this.#layout.count;
+  }
+
   stop(error: unknown): void {
     if (this.#stopped !== undefined) return;
     this.#stopped = { error };
@@ -139,30 +184,20 @@ export class Attempt {
   async run(members: ReadonlyMap<Source, Introduction>): Promise<AttemptResult> {
     const destination = await this.#open();
     this.#destination = destination;
+    const doubts = this.#newDoubts(destination);
+    this.#doubts = doubts;
     try {
       for (const [source, introduction] of members) this.#members.set(source, introduction);
-      return await this.#download(destination);
+      return await this.#download(destination, doubts);
     } catch (error) {
       const why = this.#stopped?.error ?? error;
-      if (why instanceof HeadwaterError && why.code === 'HW_SOURCES_DISAGREE')
-        await this.#keepNothing(destination);
+      if (why instanceof HeadwaterError && why.code === 'HW_SOURCES_DISAGREE') await doubts.keepNothing();
       throw why;
     } finally {
       this.stop(new HeadwaterError('HW_INTERRUPTED', 'the attempt is over'));
-      await Promise.allSettled(this.#reopening);
+      await doubts.settled();
       await destination.close();
     }
-  }
-
-  /** The sources hold different files: what they gave is a mixture, which no later run could tell from a file. */
-  async #keepNothing(destination: Destination): Promise<void> {
-    if (destination.content === undefined) return;
-    await Promise.allSettled(this.#reopening);
-    const given = [...this.tally.givers()].filter((giver) => giver !== Tally.earlier);
-    await undone(
-      destination,
-      given.flatMap((giver) => this.tally.chunksOf(giver)),
-    );
   }
 
   async #open(): Promise<Destination> {
@@ -175,11 +210,11 @@ export class Attempt {
       sha256 !== undefined && (manifest === undefined || (offered && settings.sha256 !== undefined));
     if (output instanceof Writable)
       return new StreamDestination({ stream: output, layout, manifest, whole, memory });
-    const path = await outputPath(output, first);
+    const path = await outputPath(output, first, settings.name);
     return FileDestination.open({ path, layout, manifest, sha256, whole, memory, resume, force });
   }
 
-  async #download(destination: Destination): Promise<AttemptResult> {
+  async #download(destination: Destination, doubts: Doubts): Promise<AttemptResult> {
     const { manifest, sha256, size, progress, carried } = this.#options;
     this.#throwIfStopped();
     await destination.prepare(this.#members, this.#stopping.signal);
@@ -200,10 +235,10 @@ export class Attempt {
       },
       () => this.#figures(),
     );
-    await this.#fetchAll(destination);
+    await this.#fetchAll(destination, doubts);
     const found = await this.#unlessStopped(destination.digest());
     if (found !== undefined && sha256 !== undefined && found !== sha256)
-      await this.#hunt(destination, sha256, found);
+      await doubts.hunt(sha256, found, !this.wholeFile && manifest === undefined);
     this.#throwIfStopped();
     await destination.finish();
     return {
@@ -217,9 +252,8 @@ export class Attempt {
   }
 
   /** Fetches what is missing, until it is all there and of sources that are to be believed. */
-  async #fetchAll(destination: Destination): Promise<void> {
-    const examination = this.#newExamination(destination);
-    this.#examination = examination;
+  async #fetchAll(destination: Destination, doubts: Doubts): Promise<void> {
+    const { examination } = doubts;
     if (examination !== undefined && this.#options.manifest !== undefined) {
       // Chunks that do not fit a manifest tell nothing before it is known whether most sources mean that file.
       for (const member of this.#members) void examination.admitted(...member);
@@ -233,13 +267,13 @@ export class Attempt {
     this.#joinable = false;
     await examination?.finish(destination.content, this.tally, this.#members);
     this.#throwIfStopped();
-    await Promise.all(this.#reopening);
+    await doubts.settled();
     while (!this.tally.complete) {
       const believed = [...this.#members].filter(([source]) => examination?.agrees(source) === true);
       if (!(await this.#fetch(destination, believed, 'until banned'))) {
         throw new HeadwaterError('HW_SOURCES_LOST', 'no source is left whose bytes are to be believed');
       }
-      await Promise.all(this.#reopening);
+      await doubts.settled();
     }
   }
 
@@ -249,8 +283,12 @@ export class Attempt {
     patience: 'endless' | 'until banned' | 'until away',
   ): Promise<boolean> {
     this.#throwIfStopped();
-    const usable = [...members].filter(([source]) => !this.#banned.has(source));
+    const usable = [...members].filter(([source]) => this.#mayAsk(source));
     return this.#fetching.run(destination, usable, patience);
+  }
+
+  #mayAsk(source: Source): boolean {
+    return !this.#banned.has(source) && source.available;
   }
 
   /** What `work` gives; a reader that takes nothing, or a digest far behind, holds nobody who has stopped us. */
@@ -286,101 +324,51 @@ export class Attempt {
     }
   }
 
-  #newExamination(destination: Destination): Examination | undefined {
-    const { vouched, settings, sha256, manifest, expecting, progress } = this.#options;
-    if (vouched || this.wholeFile || this.#layout.size === 0) return undefined;
-    return new Examination({
-      layout: this.#layout,
-      signal: this.#stopping.signal,
-      // Where the caller has said how many connections there may be, there is none to spare.
-      askFirst: settings.fixedConnections,
-      expecting,
-      digestDecides: sha256 !== undefined || manifest !== undefined,
-      holdBack: (until) => destination.holdBack(until),
-      disown: (source) => this.#disown(source),
-      disownEarlier: async () => {
-        progress.notice('what an earlier run had left is of another file; it is fetched again');
-        const earlier = this.tally.chunksOf(Tally.earlier);
-        this.tally.forget(earlier);
-        await undone(destination, earlier);
+  #newDoubts(destination: Destination): Doubts {
+    const { vouched, settings, sha256, manifest, expecting, progress, totals } = this.#options;
+    const sure = vouched || this.wholeFile || this.#layout.size === 0;
+    return new Doubts(
+      {
+        layout: this.#layout,
+        tally: this.tally,
+        members: this.#members,
+        totals,
+        progress,
+        signal: this.#stopping.signal,
+        stop: (error) => this.stop(error),
+        mayAsk: (source) => this.#mayAsk(source),
+        ban: (source, change) => {
+          this.#changed(source, change);
+          this.#fetching.ban(source, change.fault ?? 'disagrees', change.message ?? '');
+        },
+        reopen: (...what) => this.#fetching.reopen(...what),
+        fetch: (from, patience) => {
+          const members = [...this.#members].filter(([source]) => from.includes(source));
+          return this.#fetch(destination, members, patience);
+        },
+        digest: () => this.#unlessStopped(destination.digest()),
       },
-      failed: (error) => this.stop(error),
-    });
+      destination,
+      // Where the caller has said how many connections there may be, there is none to spare.
+      sure
+        ? undefined
+        : {
+            askFirst: settings.fixedConnections,
+            expecting,
+            digestDecides: sha256 !== undefined || manifest !== undefined,
+          },
+    );
   }
 
   #admit(source: Source, introduction: Introduction): void {
     const join = (): void => {
-      if (!this.#banned.has(source)) this.#fetching.add(source, introduction);
+      if (this.#mayAsk(source)) this.#fetching.add(source, introduction);
     };
-    const admitted = this.#examination?.admitted(source, introduction) ?? Promise.resolve();
+    const admitted = this.#doubts?.examination?.admitted(source, introduction) ?? Promise.resolve();
     admitted.then(join, (error: unknown) => this.stop(error));
-  }
-
-  /** Drops a source whose bytes are not to be believed, and all that it gave. */
-  #disown(source: Source): void {
-    const message = `${source.shown} sends other bytes than most: it is not used`;
-    this.#disowned.add(source);
-    this.#changed(source, { state: 'banned', fault: 'disagrees', message });
-    this.#fetching.ban(source, 'disagrees', message);
-    this.#reopen(this.tally.chunksOf(source.id), source);
-  }
-
-  #reopen(chunks: readonly number[], source: Source): void {
-    if (this.#destination === undefined || chunks.length === 0) return;
-    this.tally.forget(chunks);
-    const reopening = this.#fetching
-      .reopen(this.#destination, chunks, source)
-      .catch((error: unknown) => this.stop(error))
-      .finally(() => this.#reopening.delete(reopening));
-    this.#reopening.add(reopening);
-  }
-
-  /** The digest of the whole is wrong: somebody lied. */
-  async #hunt(destination: Destination, sha256: string, found: string): Promise<void> {
-    const { content } = destination;
-    if (content === undefined || this.wholeFile || this.#options.manifest !== undefined) {
-      throw new HeadwaterError('HW_VERIFICATION', `SHA-256 is ${found} where ${sha256} was expected`);
-    }
-    const { progress, totals } = this.#options;
-    progress.notice('the whole does not match its SHA-256; looking for the source that sent wrong bytes');
-    await findLiars({
-      content,
-      sha256,
-      done: destination.done,
-      tally: this.tally,
-      waiting: (away) => {
-        const names = away.map((source) => source.shown).join(', ');
-        progress.notice(`nobody else has the right bytes; waiting for ${names}`, 'HW_SOURCES_LOST');
-      },
-      sources: () => [...this.#members.keys()].filter((source) => !this.#banned.has(source)),
-      doubt: ({ id }) => totals.failures(id),
-      reopen: (chunks) => undone(destination, chunks),
-      fetch: (from, patience) => {
-        const members = [...this.#members].filter(([source]) => from.includes(source));
-        return this.#fetch(destination, members, patience);
-      },
-      digest: () => this.#unlessStopped(destination.digest()),
-      named: (giver, chunks) => this.#name(giver, chunks),
-    });
-  }
-
-  #name(giver: number, chunks: number): void {
-    const lies = `wrong bytes in ${chunks} ${chunks === 1 ? 'chunk' : 'chunks'}`;
-    const liar = [...this.#members.keys()].find(({ id }) => id === giver);
-    if (liar === undefined) {
-      this.#options.progress.notice(`an earlier run had left ${lies}; they were fetched again`);
-      return;
-    }
-    this.#options.totals.accuse(giver, chunks);
-    this.#changed(liar, { state: 'banned', fault: 'bad-bytes', message: `${liar.shown} sent ${lies}` });
   }
 
   #figures(): Figures {
     return { size: this.size, bytes: this.#fetching.bytes };
   }
-}
-
-/** Chunks are missing again while nothing is fetched. */
-function undone(destination: Destination, chunks: readonly number[]): Promise<void> {
-  return destination.sink({ allow: () => {}, stop: () => {} }).undone(chunks);
 }

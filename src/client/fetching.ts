@@ -13,7 +13,9 @@ interface Options {
   readonly totals: Totals;
   /** A source refuses where its URL had led; it is asked anew. */
   readonly follow: (source: Source) => Promise<void>;
+  readonly renew: (askedAt: number) => Promise<boolean>;
   readonly onState: (source: Source, change: StateChange) => void;
+  readonly onBadChunk: (chunk: number, source: Source) => void;
   readonly onDone: (chunk: number, source: Source) => void;
 }
 
@@ -45,6 +47,11 @@ export class Fetching {
   get holding(): boolean {
     const willing = [...this.#states.values()].includes('running');
     return this.#running && willing && this.#transfer?.everyLaneHeld === true;
+  }
+
+  /** Nothing is under way. */
+  get idle(): boolean {
+    return this.#running && this.#transfer?.idle === true;
   }
 
   get tailFrom(): number | undefined {
@@ -82,7 +89,9 @@ export class Fetching {
         mostHedge: destination.longestHedge,
         wholeFile,
         follow: this.#options.follow,
+        renew: this.#options.renew,
         onState: (source, change) => this.#changed(transfer, source, change, patience),
+        onBadChunk: this.#options.onBadChunk,
         onDone: this.#options.onDone,
       },
       (filler) => destination.sink(filler),
@@ -118,6 +127,21 @@ export class Fetching {
 
   ban(source: Source, fault: FaultKind, message: string): void {
     if (this.#running) this.#transfer?.ban(source, fault, message);
+  }
+
+  /** Asked nothing new until `recall`; with `cut`, what it sends is cut too. */
+  withdraw(source: Source, message: string, cut: boolean): void {
+    if (this.#running) this.#transfer?.withdraw(source, message, cut);
+  }
+
+  /** It may be asked again; false: it is none of those that are asked now. */
+  recall(source: Source): boolean {
+    return this.#running && this.#transfer?.recall(source) === true;
+  }
+
+  /** What the source holds has changed. */
+  holdingChanged(source: Source): void {
+    if (this.#running) this.#transfer?.holdingChanged(source);
   }
 
   /** Chunks that were done are missing again, and are not asked of `except`. */

@@ -5,6 +5,7 @@ import type { Connection, Receiver, ResponseHead } from '../transport/connection
 import type { ChunkWriter, Sink } from './destinations/sink.ts';
 import { checkPart, checkUnchanged, refuseEncoding, refuseStatus, validators } from './sources/answer.ts';
 import { SourceError, sourceError } from './sources/fault.ts';
+import { Refusal } from './sources/refusal.ts';
 import type { Introduction, Source } from './sources/source.ts';
 
 /** What a lane tells, and asks, the transfer that runs it. */
@@ -37,6 +38,10 @@ export class LaneRun implements Receiver {
   readonly source: Source;
   readonly slot: number;
   readonly hedge: boolean;
+  /** The span that was asked for, in chunks. */
+  readonly from: number;
+  readonly to: number;
+  readonly askedAt: number;
   /** Bytes that the scheduler was not told of yet. */
   unreported = 0;
   readonly #host: LaneHost;
@@ -57,6 +62,8 @@ export class LaneRun implements Receiver {
   #dropped: Uint8Array | undefined;
   #held = false;
   #paused = false;
+  /** What the source says instead of content. */
+  #refusal: Refusal | undefined;
 
   constructor(host: LaneHost, source: Source, introduction: Introduction, action: Fetch) {
     const { layout } = host;
@@ -65,6 +72,9 @@ export class LaneRun implements Receiver {
     this.source = source;
     this.slot = action.slot;
     this.hedge = action.hedge;
+    this.from = action.from;
+    this.to = action.to;
+    this.askedAt = host.now();
     this.#introduction = introduction;
     this.#connection = source.connection(action.slot);
     this.#url = source.target;
@@ -87,11 +97,12 @@ export class LaneRun implements Receiver {
         { method: 'GET', url, headers: { ...source.headersFor(url), ...range } },
         this,
       );
-      if (this.#chunk < this.#to) {
+      if (this.#refusal !== undefined) failure = this.#refusal.error;
+      else if (this.#chunk < this.#to) {
         failure = new SourceError({ kind: 'connect' }, `${source.shown} sends less than was asked for`);
       }
     } catch (error) {
-      if (!(error instanceof Enough)) failure = sourceError(error);
+      if (!(error instanceof Enough)) failure = this.#refusal?.error ?? sourceError(error);
       if (failure === undefined && !(error instanceof Enough)) this.#host.failed(error);
     }
     const broken = this.#writer;
@@ -134,6 +145,8 @@ export class LaneRun implements Receiver {
 
   head(head: ResponseHead): void {
     const { shown } = this.source;
+    this.#refusal = Refusal.of(head, shown);
+    if (this.#refusal !== undefined) return;
     if (this.#whole) {
       refuseStatus(head, shown);
       refuseEncoding(head, shown);
@@ -147,6 +160,7 @@ export class LaneRun implements Receiver {
   }
 
   buffer(): Uint8Array | undefined {
+    if (this.#refusal !== undefined) return this.#refusal.buffer();
     if (this.#skip > 0) return this.#scratch(this.#skip);
     // All is here. A body that only the end of the connection ends is not known to be over before that.
     if (this.#chunk >= this.#to) throw new Enough();
@@ -174,6 +188,7 @@ export class LaneRun implements Receiver {
   }
 
   received(length: number): void {
+    if (this.#refusal !== undefined) return this.#refusal.received(length);
     if (this.#skip > 0) {
       this.#skip -= length;
       this.#host.took(length);

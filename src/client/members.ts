@@ -1,13 +1,19 @@
 import { HeadwaterError, type ErrorCode } from '../core/errors.ts';
 import { FAULTS } from '../core/scheduler/faults.ts';
 import type { FaultKind } from '../core/scheduler/types.ts';
+import type { TransportSettings } from '../transport/connection.ts';
 import { groupClaims, type Claim, type Group } from './agreement.ts';
-import type { Introduction, Source } from './sources/source.ts';
+import type { GivenSource } from './given-sources.ts';
+import { Source, type Introduction } from './sources/source.ts';
 import type { SourceState } from './types.ts';
 
 /** A source and what became of it. */
 export interface Member {
   readonly source: Source;
+  /** What its caller says of it, as of now. */
+  given: GivenSource;
+  /** Why it is not to be asked now, by the word of its caller; `gone`: it is not even there. */
+  away: { readonly message: string; readonly gone: boolean } | undefined;
   state: SourceState;
   introduction: Introduction | undefined;
   /** It was banned since most said something else; what it said counts on. */
@@ -24,6 +30,11 @@ export interface Known {
   readonly sha256: string | undefined;
 }
 
+/** Why a source waits that its caller has withdrawn. */
+const AWAY = FAULTS.withdrawn.code;
+/** What a source is banned for whatever else becomes of it. */
+const LASTING: ReadonlySet<FaultKind> = new Set(['bad-bytes', 'disagrees', 'changed']);
+
 interface Listener {
   changed(member: Member, code?: ErrorCode, message?: string, retryIn?: number): void;
   banned(member: Member): void;
@@ -31,18 +42,33 @@ interface Listener {
 
 /** All sources of a download, what became of each, and what they say together. */
 export class Members {
-  readonly all: readonly Member[];
+  readonly #all: Member[] = [];
   readonly #listener: Listener;
 
-  constructor(sources: readonly Source[], listener: Listener) {
+  constructor(listener: Listener) {
     this.#listener = listener;
-    this.all = sources.map((source) => ({
-      source,
+  }
+
+  /** In the order in which they were given or joined; the same array for good. */
+  get all(): readonly Member[] {
+    return this.#all;
+  }
+
+  /** One more source. */
+  join(given: GivenSource, transport: TransportSettings): Member {
+    const id = this.#all.length + 1;
+    const member: Member = {
+      source: new Source(id, given.url, () => member.given.headers(), transport),
+      given,
+      away: undefined,
       state: 'probing',
       introduction: undefined,
       outvoted: false,
       ban: undefined,
-    }));
+    };
+    member.source.has = given.has;
+    this.#all.push(member);
+    return member;
   }
 
   of(source: Source): Member {
@@ -75,8 +101,11 @@ export class Members {
   /** A source that answers no ranges, and does not say how long the file is. */
   get sizeless(): Member | undefined {
     return this.all.find(
-      ({ introduction, ban }) =>
-        introduction !== undefined && introduction.size === undefined && ban === undefined,
+      ({ introduction, ban, away }) =>
+        introduction !== undefined &&
+        introduction.size === undefined &&
+        ban === undefined &&
+        away === undefined,
     );
   }
 
@@ -85,6 +114,7 @@ export class Members {
   /** @param retryIn milliseconds */
   change(member: Member, state: SourceState, code?: ErrorCode, message?: string, retryIn?: number): void {
     if (member.ban !== undefined && state !== 'banned') return;
+    if (member.away !== undefined && state !== 'banned' && code !== AWAY) return;
     if (member.state === state && state === 'running') return;
     member.state = state;
     this.#listener.changed(member, code, message, retryIn);
@@ -96,6 +126,21 @@ export class Members {
     member.ban = { fault, code, message };
     this.change(member, 'banned', code, message);
     this.#listener.banned(member);
+  }
+
+  /** Its caller says that it is not to be asked now. */
+  withdraw(member: Member, message: string, gone: boolean): void {
+    member.away = { message, gone };
+    member.source.available = false;
+    this.change(member, 'waiting', AWAY, message);
+  }
+
+  /** Its caller says that it may be asked again. What it was banned for may have passed, unless it was what it sent. */
+  recall(member: Member): void {
+    member.away = undefined;
+    member.source.available = true;
+    if (member.ban !== undefined && !LASTING.has(member.ban.fault)) member.ban = undefined;
+    this.change(member, member.introduction === undefined ? 'probing' : 'running');
   }
 
   /** It was banned for nothing. */

@@ -15,6 +15,12 @@ export interface Figures {
   readonly bytes: number;
 }
 
+/** Why nothing can come now, and what would change that. */
+export interface Lack {
+  readonly why: string;
+  readonly until: string;
+}
+
 /** Tells the caller what happens, and sums up in the end. */
 export class Progress {
   readonly startedAt = performance.now();
@@ -25,7 +31,7 @@ export class Progress {
   #timer: NodeJS.Timeout | undefined;
   #figures: (() => Figures) | undefined;
   #lastBytes = 0;
-  #away = false;
+  #waiting = false;
 
   constructor(settings: Settings, members: readonly Member[], totals: Totals) {
     this.#settings = settings;
@@ -46,7 +52,7 @@ export class Progress {
     this.#settings.onEvent({
       event: 'source',
       id: member.source.id,
-      url: member.source.shown,
+      ...shownAs(member),
       state: member.state,
       ...(code === undefined ? {} : { code }),
       ...(message === undefined ? {} : { message }),
@@ -58,13 +64,13 @@ export class Progress {
     this.#settings.onEvent({ event: 'notice', message, ...(code === undefined ? {} : { code }) });
   }
 
-  /** Whether every source is away; said once each time it comes to that. */
-  allAway(away: boolean, timeout: number): void {
-    if (away && !this.#away) {
-      const end = timeout === Infinity ? 'until one answers' : `up to ${timeout} s`;
-      this.notice(`no source can be reached now; waiting ${end}`, 'HW_SOURCES_LOST');
+  /** Why nothing can come now, if so, and what would change that; said once each time it comes to that. */
+  nothingComes(lack: Lack | undefined, timeout: number): void {
+    if (lack !== undefined && !this.#waiting) {
+      const end = timeout === Infinity ? `until ${lack.until}` : `up to ${timeout} s`;
+      this.notice(`${lack.why}; waiting ${end}`, 'HW_SOURCES_LOST');
     }
-    this.#away = away;
+    this.#waiting = lack !== undefined;
   }
 
   #tell(): void {
@@ -124,17 +130,28 @@ export class Progress {
   }
 }
 
+/** What tells a person which source it is. */
+function shownAs({ source, given }: Member): { url: string; name?: string; zone?: string } {
+  const { name, zone } = given;
+  return {
+    url: source.shown,
+    ...(name === undefined ? {} : { name }),
+    ...(zone === undefined ? {} : { zone }),
+  };
+}
+
 function sourceProgress(
-  { source, state }: Member,
+  member: Member,
   views: readonly SourceView[],
   received: ReadonlyMap<number, number>,
   all: number,
 ): SourceProgress {
+  const { source, state } = member;
   const view = views.find((each) => each.source === source.id);
   const bytes = received.get(source.id) ?? 0;
   return {
     id: source.id,
-    url: source.shown,
+    ...shownAs(member),
     state,
     bytes,
     share: all === 0 ? 0 : bytes / all,
@@ -144,15 +161,16 @@ function sourceProgress(
 }
 
 function sourceReport(
-  { source, ban }: Member,
+  member: Member,
   views: readonly SourceView[],
   bytes: number,
   own: number,
 ): Omit<SourceReport, 'failures'> {
+  const { source, ban } = member;
   const view = views.find((each) => each.source === source.id);
   return {
     id: source.id,
-    url: source.shown,
+    ...shownAs(member),
     bytes,
     share: own === 0 ? 0 : bytes / own,
     rate: view === undefined || view.busySeconds === 0 ? 0 : view.bytes / view.busySeconds,

@@ -80,7 +80,7 @@ export class SizelessAttempt {
   async #open(): Promise<SequentialOutput> {
     const { settings, member } = this.#options;
     if (settings.output instanceof Writable) return new SequentialStream(settings.output);
-    return SequentialFile.open(await outputPath(settings.output, member.source), settings);
+    return SequentialFile.open(await outputPath(settings.output, member.source, settings.name), settings);
   }
 
   /** Asks until the answer was whole; gives the SHA-256 of it. */

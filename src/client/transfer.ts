@@ -1,4 +1,4 @@
-import type { Bitmap } from '../core/bitmap.ts';
+import { fullBitmap, type Bitmap } from '../core/bitmap.ts';
 import type { ChunkLayout } from '../core/chunks.ts';
 import { FAULTS } from '../core/scheduler/faults.ts';
 import { Scheduler } from '../core/scheduler/scheduler.ts';
@@ -14,6 +14,8 @@ import type { Introduction, Source } from './sources/source.ts';
 const STALE: ReadonlySet<FaultKind> = new Set(['not-allowed', 'not-found', 'redirect']);
 /** Milliseconds that following a redirect anew is given before the source is asked again. */
 const FOLLOW_TIME = 500;
+/** Milliseconds that new credentials are waited for; a source is asked again as soon as they are there. */
+const RENEWAL_TIME = 600_000;
 
 interface Options {
   readonly layout: ChunkLayout;
@@ -29,7 +31,11 @@ interface Options {
   readonly wholeFile: boolean;
   /** Finds out anew where the source's URL leads; resolves when that is known, or cannot be. */
   readonly follow: (source: Source) => Promise<void>;
+  /** Gets new credentials in the place of those that were used at a time; false: there are none. */
+  readonly renew: (askedAt: number) => Promise<boolean>;
   readonly onState: (source: Source, change: StateChange) => void;
+  /** The source sent wrong bytes for a chunk whose digest is known. */
+  readonly onBadChunk: (chunk: number, source: Source) => void;
   /** A chunk is right and in its place. */
   readonly onDone: (chunk: number, source: Source) => void;
 }
@@ -127,6 +133,11 @@ export class Transfer {
     return this.#limiter?.stopped === true || [...this.#lanes.values()].every((lane) => lane.held);
   }
 
+  /** Nothing is under way. */
+  get idle(): boolean {
+    return this.#lanes.size === 0 && this.#committing === 0;
+  }
+
   views(): SourceView[] {
     return this.#scheduler.views(this.now());
   }
@@ -136,7 +147,30 @@ export class Transfer {
     if (this.#over) return;
     this.#sources.set(source.id, source);
     this.#introductions.set(source.id, introduction);
-    this.#scheduler.addSource(source.id, this.now());
+    this.#scheduler.addSource(source.id, this.now(), source.has);
+    this.ask();
+  }
+
+  /** The source is asked nothing new until `recall`; with `cut`, what it sends is cut too. */
+  withdraw(source: Source, message: string, cut: boolean): void {
+    if (this.#over || !this.#sources.has(source.id)) return;
+    this.#messages.set(source.id, message);
+    this.#scheduler.withdraw(source.id, cut, this.now());
+    this.ask();
+  }
+
+  /** It may be asked again; false: it is none of this transfer's. */
+  recall(source: Source): boolean {
+    if (!this.#sources.has(source.id)) return false;
+    this.#scheduler.recall(source.id, this.now());
+    this.ask();
+    return true;
+  }
+
+  /** What the source holds has changed. */
+  holdingChanged(source: Source): void {
+    if (this.#over || !this.#sources.has(source.id)) return;
+    this.#scheduler.setHas(source.id, source.has ?? fullBitmap(this.#options.layout.count), this.now());
     this.ask();
   }
 
@@ -279,16 +313,39 @@ export class Transfer {
    */
   #mend(lane: LaneRun, fault: Fault): Fault {
     const { source } = lane;
+    if (fault.kind === 'expired') return this.#renew(lane, fault);
+    if (fault.kind === 'not-here') this.#lacks(lane);
     if (!STALE.has(fault.kind)) return fault;
     // It was asked where the URL does not lead any more.
     if (lane.outdated) return { kind: 'unavailable', retryAfter: 0 };
     if (!this.#following.has(source)) {
-      if (this.#followed.has(source) || !source.worthFollowingAgain) return fault;
+      if (this.#followed.has(source) || !source.worthFollowing(fault.kind)) return fault;
       this.#followed.add(source);
       this.#following.add(source);
       void this.#options.follow(source).finally(() => this.#following.delete(source));
     }
     return { kind: 'unavailable', retryAfter: FOLLOW_TIME };
+  }
+
+  /** The source waits for new credentials, and is asked again at once when they are there. */
+  #renew({ source, askedAt }: LaneRun, fault: Fault): Fault {
+    this.#options.renew(askedAt).then(
+      (renewed) => {
+        if (this.#over) return;
+        if (renewed) this.#scheduler.retry(source.id, this.now());
+        else this.#scheduler.ban(source.id, fault.kind, this.now());
+        this.ask();
+      },
+      (error: unknown) => this.stop(error),
+    );
+    return { ...fault, retryAfter: RENEWAL_TIME };
+  }
+
+  /** Asked for one chunk, it says that it does not hold it. Of more than one, it is not known which. */
+  #lacks({ source, from, to }: LaneRun): void {
+    if (to - from !== 1) return;
+    source.lacks(from, this.#options.layout);
+    this.holdingChanged(source);
   }
 
   #landed(lane: LaneRun, chunk: number, writer: ChunkWriter): void {
@@ -314,6 +371,7 @@ export class Transfer {
     else {
       this.#messages.set(lane.source.id, `${lane.source.shown} sent wrong bytes (chunk ${chunk})`);
       this.#scheduler.bad(lane.id, chunk, this.now());
+      this.#options.onBadChunk(chunk, lane.source);
     }
     if (!right || this.#scheduler.tailFrom !== undefined) this.ask();
     if (!right || !first) return writer.abandon();

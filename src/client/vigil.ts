@@ -1,9 +1,10 @@
 import { HeadwaterError } from '../core/errors.ts';
 import { ASLEEP } from './asleep.ts';
 import type { Attempt } from './attempt.ts';
-import type { Candidate, Members } from './members.ts';
+import type { Company } from './company.ts';
+import type { Candidate, Member } from './members.ts';
 import type { Settings } from './options.ts';
-import type { Progress } from './progress.ts';
+import type { Lack, Progress } from './progress.ts';
 import type { Totals } from './totals.ts';
 
 /** Milliseconds between two looks. */
@@ -11,9 +12,12 @@ const LOOK = 200;
 /** Milliseconds of silence, all sources in use away, before one of the other kind is used; doubles with each change. */
 const PATIENCE = 5_000;
 
+/** Runs of chunks that are named; more say no more to a person. */
+const MOST_RUNS = 5;
+
 interface Options {
   readonly settings: Settings;
-  readonly members: Members;
+  readonly company: Company;
   readonly totals: Totals;
   readonly progress: Progress;
   readonly attempt: () => Attempt | undefined;
@@ -55,23 +59,53 @@ export class Vigil {
   }
 
   #look(): void {
-    const { settings, members, totals, progress, attempt } = this.#options;
+    const { settings, totals, progress, attempt } = this.#options;
     const now = performance.now();
     const current = attempt();
-    if (current?.asking === false || now - this.#lookedAt > LOOK + ASLEEP) this.#busyUntil = now;
+    const missing = this.#heldByNobody();
+    const ours = current?.asking === false && missing.length === 0;
+    if (ours || now - this.#lookedAt > LOOK + ASLEEP) this.#busyUntil = now;
     this.#lookedAt = now;
     const last = totals.lastBytesAt;
     const most = last === undefined ? settings.timeout.first : settings.timeout.later;
     const quiet = (now - Math.max(last ?? 0, progress.startedAt, this.#busyUntil)) / 1000;
     if (quiet > most) return this.#giveUp(most);
-    const left = members.all.filter(({ state }) => state !== 'banned');
-    progress.allAway(left.length > 0 && left.every(({ state }) => state === 'waiting'), most);
+    progress.nothingComes(this.#lack(missing), most);
     if (current?.asking === true && !current.begun && quiet * 1000 > this.#patience)
       this.#turnToOthers(current);
   }
 
+  /** Chunks that no source that is there holds, where that is why nothing is under way. */
+  #heldByNobody(): readonly number[] {
+    const current = this.#options.attempt();
+    if (current?.idle !== true) return [];
+    const here = this.#left.filter(({ state }) => state !== 'waiting');
+    return current.heldByNone(here.map(({ source }) => source));
+  }
+
+  get #left(): Member[] {
+    return this.#options.company.members.all.filter(({ state }) => state !== 'banned');
+  }
+
+  /** Why nothing can come now, if so. */
+  #lack(missing: readonly number[]): Lack | undefined {
+    const { company, attempt, lost } = this.#options;
+    const left = this.#left;
+    if ((left.length > 0 || company.alive) && left.every(({ state }) => state === 'waiting'))
+      return { why: 'no source can be reached now', until: 'one answers' };
+    const current = attempt();
+    if (current === undefined || missing.length === 0) return undefined;
+    const which = `${missing.length} of ${current.chunks} chunks (${shownChunks(missing)})`;
+    const nowhere = current.heldByNone(left.map(({ source }) => source)).length > 0;
+    if (nowhere && !company.alive && !company.roll.hopeful) {
+      const why = `${which} are held by no source that is left; what is there is kept`;
+      lost(new HeadwaterError('HW_SOURCES_LOST', why));
+    }
+    return { why: `${which} are held by no source that can be reached now`, until: 'one has them' };
+  }
+
   #giveUp(most: number): void {
-    const away = this.#options.members.all.flatMap(({ source, state }) =>
+    const away = this.#options.company.members.all.flatMap(({ source, state }) =>
       state === 'banned' ? [] : [source.shown],
     );
     this.#options.lost(
@@ -83,7 +117,8 @@ export class Vigil {
   }
 
   #turnToOthers(attempt: Attempt): void {
-    const { members, change } = this.#options;
+    const { company, change } = this.#options;
+    const { members } = company;
     const inUse = [...attempt.members].map((source) => members.of(source));
     const away = inUse.every(({ state }) => state === 'banned' || state === 'waiting');
     const others = members.candidates.some(
@@ -94,4 +129,16 @@ export class Vigil {
     this.#patience *= 2;
     change();
   }
+}
+
+/** Such as "3, 6–9 and others". */
+function shownChunks(chunks: readonly number[]): string {
+  const runs: { from: number; to: number }[] = [];
+  for (const chunk of chunks) {
+    const last = runs.at(-1);
+    if (last?.to === chunk - 1) last.to = chunk;
+    else runs.push({ from: chunk, to: chunk });
+  }
+  const shown = runs.slice(0, MOST_RUNS).map(({ from, to }) => (from === to ? `${from}` : `${from}–${to}`));
+  return shown.join(', ') + (runs.length > MOST_RUNS ? ' and others' : '');
 }

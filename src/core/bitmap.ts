@@ -37,3 +37,8 @@ export class Bitmap {
     return true;
   }
 }
+
+/** So many bits, all set. */
+export function fullBitmap(length: number): Bitmap {
+  return new Bitmap(length, new Uint8Array(Math.ceil(length / 8)).fill(0xff));
+}

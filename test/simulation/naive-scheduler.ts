@@ -100,6 +100,24 @@ export class NaiveScheduler implements SchedulerApi {
       this.#cancel(source.lane, 'source-gone');
   }
 
+  withdraw(id: number, cut: boolean): void {
+    const source = this.#sources.get(id);
+    if (source === undefined || source.state === 'banned') return;
+    source.state = 'waiting';
+    source.retryAt = Infinity;
+    this.#pending.push({ type: 'source', source: id, state: 'waiting', fault: 'withdrawn' });
+    if (cut && source.lane !== undefined) this.#cancel(source.lane, 'source-gone');
+  }
+
+  recall(id: number, now: number): void {
+    this.retry(id, now);
+  }
+
+  retry(id: number, now: number): void {
+    const source = this.#sources.get(id);
+    if (source !== undefined) source.retryAt = now;
+  }
+
   headArrived(id: number, now: number): void {
     const lane = this.#lanes.get(id);
     if (lane === undefined) return;

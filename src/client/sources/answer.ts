@@ -1,6 +1,8 @@
 import { parseContentRange, type ByteRange } from '../../core/ranges.ts';
 import type { ResponseHead } from '../../transport/connection.ts';
-import { retryAfter, SourceError } from './fault.ts';
+import { SourceError } from './fault.ts';
+import { statusError } from './refusal.ts';
+import { Vouched } from './vouched.ts';
 
 /** What a source says its file is. ETag and Last-Modified differ between honest mirrors: they are held against the same
  * source only. */
@@ -12,21 +14,7 @@ export interface Validators {
 
 /** @throws SourceError for any status that brings no content */
 export function refuseStatus(head: ResponseHead, url: string): void {
-  const { status, headers } = head;
-  if (status === 200 || status === 206) return;
-  const says = `${url} answers ${status}`;
-  if (status === 401 || status === 403 || status === 407)
-    throw new SourceError({ kind: 'not-allowed' }, says);
-  if (status === 404 || status === 410) throw new SourceError({ kind: 'not-found' }, says);
-  if (status === 416)
-    throw new SourceError({ kind: 'wrong-range' }, `${says} to a range that lies in the file`);
-  if (status === 429 || status >= 500) {
-    const wait = retryAfter(headers.get('retry-after'), Date.now());
-    throw new SourceError({ kind: 'unavailable', ...(wait === undefined ? {} : { retryAfter: wait }) }, says);
-  }
-  if (status >= 300 && status < 400)
-    throw new SourceError({ kind: 'redirect' }, `${says} in the middle of a download`);
-  throw new SourceError({ kind: 'protocol' }, says);
+  if (head.status !== 200 && head.status !== 206) throw statusError(head, url);
 }
 
 /** @throws SourceError when the content comes encoded: its bytes are not the file's (RFC 9110, section 8.4) */
@@ -76,6 +64,7 @@ export function validators(headers: ResponseHead['headers']): Omit<Validators, '
 
 /** A file that changed on its server must not be spliced onto what came before. */
 export function checkUnchanged(now: Validators, before: Validators, url: string): void {
+  if (before instanceof Vouched && !before.heard) return hearFirst(now, before, url);
   const changed =
     now.size !== before.size
       ? `its size went from ${before.size} to ${now.size}`
@@ -88,4 +77,12 @@ export function checkUnchanged(now: Validators, before: Validators, url: string)
   if (changed !== undefined) {
     throw new SourceError({ kind: 'changed' }, `the file at ${url} changed while it was read: ${changed}`);
   }
+}
+
+function hearFirst(now: Validators, before: Vouched, url: string): void {
+  if (now.size !== before.size) {
+    const sizes = `${now.size} bytes where the manifest says ${before.size}`;
+    throw new SourceError({ kind: 'disagrees' }, `${url} has ${sizes}: it holds another file`);
+  }
+  before.hear(now);
 }

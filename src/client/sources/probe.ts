@@ -7,6 +7,7 @@ import { bounded } from './deadline.ts';
 import { dispositionName } from './disposition.ts';
 import { SourceError } from './fault.ts';
 import { manifestLink } from './link.ts';
+import { Refusal } from './refusal.ts';
 import type { Introduction, Source } from './source.ts';
 
 /** Redirects that are followed; as many as browsers and curl do by default is far more than a mirror needs. */
@@ -20,11 +21,12 @@ const PROBE_TIMEOUT = 15_000;
 class EnoughRead extends Error {}
 
 /**
- * Asks a source for its first byte, follows redirects, and learns what it has.
+ * Asks a source for one byte, the first that it holds, follows redirects, and learns what it has.
  *
+ * @param at where that byte is; 0 unless the source holds a part
  * @throws SourceError
  */
-export async function probe(source: Source, signal: AbortSignal): Promise<Introduction> {
+export async function probe(source: Source, signal: AbortSignal, at = 0): Promise<Introduction> {
   const deadline = performance.now() + PROBE_TIMEOUT;
   let url = source.url;
   for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
@@ -32,11 +34,11 @@ export async function probe(source: Source, signal: AbortSignal): Promise<Introd
     try {
       const most = Math.max(1, deadline - performance.now());
       const head = await bounded(connection, { signal, most, shown: source.shown }, () =>
-        askFirstByte(connection, source, url),
+        askOneByte(connection, source, url, at),
       );
       const location = redirectTarget(head, url, source);
       if (location === undefined) {
-        const introduction = introduce(head, url, source);
+        const introduction = introduce(head, url, source, at);
         source.settle(url, introduction, connection);
         return introduction;
       }
@@ -50,11 +52,17 @@ export async function probe(source: Source, signal: AbortSignal): Promise<Introd
   throw new SourceError({ kind: 'redirect' }, `${source.shown} redirects more than ${MOST_REDIRECTS} times`);
 }
 
-async function askFirstByte(connection: Connection, source: Source, url: URL): Promise<ResponseHead> {
+async function askOneByte(
+  connection: Connection,
+  source: Source,
+  url: URL,
+  at: number,
+): Promise<ResponseHead> {
   let seen: ResponseHead | undefined;
+  let refusal: Refusal | undefined;
   const headers = {
     ...source.headersFor(url),
-    range: formatRange({ start: 0, end: 1 }),
+    range: formatRange({ start: at, end: at + 1 }),
     'want-repr-digest': 'sha-256=9',
   };
   const scratch = new Uint8Array(4096);
@@ -65,19 +73,22 @@ async function askFirstByte(connection: Connection, source: Source, url: URL): P
       {
         head(head) {
           seen = head;
+          refusal = Refusal.of(head, source.shown);
           // A whole file is on its way: nothing of it is wanted now.
           if (head.status === 200 && head.headers.get('content-length') !== '0') throw new EnoughRead();
         },
-        buffer: () => scratch,
+        buffer: () => refusal?.buffer() ?? scratch,
         received(bytes) {
+          refusal?.received(bytes);
           length += bytes;
           if (length > MOST_SMALL_BODY) throw new EnoughRead();
         },
       },
     );
   } catch (error) {
-    if (!(error instanceof EnoughRead)) throw error;
+    if (!(error instanceof EnoughRead) && refusal === undefined) throw error;
   }
+  if (refusal !== undefined) throw refusal.error;
   if (seen === undefined) throw new SourceError({ kind: 'protocol' }, `${source.shown} answers nothing`);
   return seen;
 }
@@ -111,7 +122,7 @@ function redirectTarget(head: ResponseHead, url: URL, source: Source): URL | und
   return target;
 }
 
-function introduce(head: ResponseHead, url: URL, source: Source): Introduction {
+function introduce(head: ResponseHead, url: URL, source: Source, at: number): Introduction {
   const { status, headers } = head;
   const range = headers.get('content-range');
   const content = range === undefined ? undefined : parseContentRange(range);
@@ -121,10 +132,10 @@ function introduce(head: ResponseHead, url: URL, source: Source): Introduction {
   refuseEncoding(head, source.shown);
   const ranges = empty || status === 206;
   const size = ranges ? content?.size : statedLength(headers);
-  if (status === 206 && (content?.range?.start !== 0 || content.range.end !== 1)) {
+  if (status === 206 && (content?.range?.start !== at || content.range.end !== at + 1)) {
     throw new SourceError(
       { kind: 'wrong-range' },
-      `${source.shown} answers the first byte with Content-Range "${range ?? ''}"`,
+      `${source.shown} answers one byte with Content-Range "${range ?? ''}"`,
     );
   }
   if (ranges && size === undefined) {

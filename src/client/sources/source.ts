@@ -1,7 +1,9 @@
 import { openConnection } from '../../transport/open-connection.ts';
 import type { Connection, TransportSettings } from '../../transport/connection.ts';
 import { shownUrl } from '../../transport/shown-url.ts';
-import type { Bitmap } from '../../core/bitmap.ts';
+import { Bitmap, fullBitmap } from '../../core/bitmap.ts';
+import type { ChunkLayout } from '../../core/chunks.ts';
+import type { FaultKind } from '../../core/scheduler/types.ts';
 import type { Validators } from './answer.ts';
 
 /** What the first answer of a source told. */
@@ -36,13 +38,14 @@ export class Source {
   has: Bitmap | undefined;
   /** It may be asked now, as far as its caller's feed says. */
   available = true;
-  #headers: () => Readonly<Record<string, string>>;
+  readonly #headers: () => Readonly<Record<string, string>>;
   readonly #transport: TransportSettings;
   readonly #slots: (Connection | undefined)[] = [];
   /** Connections that lanes under way still read from, to where the URL led before. */
   readonly #former: Connection[] = [];
   #closedOpened = 0;
-  #followedAt = -Infinity;
+  /** When a probe found where the URL leads. */
+  #followedAt: number | undefined;
 
   /** @param headers asked anew for every request */
   constructor(
@@ -57,6 +60,13 @@ export class Source {
     this.target = url;
     this.#headers = headers;
     this.#transport = transport;
+  }
+
+  /** It does not hold this chunk, although it was said to. */
+  lacks(chunk: number, { count }: ChunkLayout): void {
+    const has = this.has ?? fullBitmap(count);
+    this.has = new Bitmap(count, has.bytes);
+    this.has.delete(chunk);
   }
 
   /** Header fields for a request to `to`. What proves who we are goes to the host that was named only. */
@@ -96,8 +106,12 @@ export class Source {
     this.#slots[0] = connection;
   }
 
-  /** The URL led elsewhere, long enough ago that it may lead somewhere new by now: such addresses are often signed and expire. */
-  get worthFollowingAgain(): boolean {
+  /**
+   * The URL may lead somewhere new by now: it led elsewhere, long enough ago, and such addresses are often signed and
+   * expire; or nobody has looked yet where it leads.
+   */
+  worthFollowing(refusal: FaultKind): boolean {
+    if (this.#followedAt === undefined) return refusal === 'redirect';
     return this.target.href !== this.url.href && performance.now() - this.#followedAt > LEAST_REDIRECT_AGE;
   }
 

@@ -23,6 +23,11 @@ export const FAULTS: Readonly<Record<FaultKind, FaultRow>> = {
   'wrong-range': { code: 'HW_PROTOCOL', retries: 2, wholeSource: true },
   'not-found': { code: 'HW_NOT_FOUND', retries: 0, wholeSource: true },
   'not-allowed': { code: 'HW_NOT_ALLOWED', retries: 0, wholeSource: true },
+  // Each time it was renewed in vain.
+  expired: { code: 'HW_TOKEN_EXPIRED', retries: 3, wholeSource: true },
+  revoked: { code: 'HW_GRANT_REVOKED', retries: 0, wholeSource: true },
+  'not-here': { code: 'HW_NOT_HERE', retries: Infinity, wholeSource: false },
+  withdrawn: { code: 'HW_UNAVAILABLE', retries: Infinity, wholeSource: true },
   'no-ranges': { code: 'HW_NO_RANGES', retries: 0, wholeSource: true },
   changed: { code: 'HW_SOURCE_CHANGED', retries: 0, wholeSource: true },
   redirect: { code: 'HW_REDIRECT', retries: 0, wholeSource: true },

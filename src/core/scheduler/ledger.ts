@@ -114,6 +114,13 @@ export class Ledger {
     this.#front = Math.min(this.#front, chunk);
   }
 
+  /** The source holds something that is not done. */
+  hasUseFor(source: Source): boolean {
+    for (let chunk = 0; chunk < this.layout.count; chunk++)
+      if (this.#state[chunk] !== DONE && offers(source, chunk)) return true;
+    return false;
+  }
+
   /** Something is missing that may be handed out now. */
   get open(): boolean {
     return this.#first() < this.limit;

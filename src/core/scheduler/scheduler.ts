@@ -80,6 +80,32 @@ export class Scheduler implements SchedulerApi {
     this.#ledger.holdersChanged();
   }
 
+  withdraw(id: number, cut: boolean, now: number): void {
+    const source = this.#source(id);
+    source.withdrawn = true;
+    if (source.state !== 'banned') {
+      source.state = 'waiting';
+      this.#trials.drop(source);
+      this.#act({ type: 'source', source: id, state: 'waiting', fault: 'withdrawn' });
+    }
+    if (cut) this.#cut(source);
+    advance(source, now);
+  }
+
+  recall(id: number, now: number): void {
+    const source = this.#source(id);
+    source.withdrawn = false;
+    if (source.state === 'running') return;
+    source.state = 'waiting';
+    source.strikes = 0;
+    source.retryAt = now;
+  }
+
+  retry(id: number, now: number): void {
+    const source = this.#source(id);
+    if (source.state === 'waiting') source.retryAt = now;
+  }
+
   ban(id: number, fault: FaultKind, now: number): void {
     const source = this.#source(id);
     if (source.state !== 'banned') this.#ban(source, fault, now);
@@ -191,7 +217,7 @@ export class Scheduler implements SchedulerApi {
   /** Time passed for a source: it may be asked again, or it has been silent for too long. */
   #look(source: Source, now: number): void {
     advance(source, now);
-    if (source.state === 'waiting' && now >= source.retryAt) {
+    if (source.state === 'waiting' && !source.withdrawn && now >= source.retryAt) {
       source.state = 'running';
       source.trial = true;
       this.#act({ type: 'source', source: source.id, state: 'running' });
@@ -216,7 +242,10 @@ export class Scheduler implements SchedulerApi {
       const target = source.trial ? 1 : source.target;
       for (let busy = busyLanes(source).length; busy < target; busy++) {
         if (this.#fetchNext(source, now) || this.#helpOut(source, now)) continue;
-        if (busy === 0 && this.#ledger.limit === this.#ledger.layout.count) idle = true;
+        if (busy === 0 && this.#ledger.limit === this.#ledger.layout.count) {
+          // Who holds a part, and has given it, tells nothing of the end.
+          idle ||= source.has === undefined || this.#ledger.hasUseFor(source);
+        }
         break;
       }
       this.#closeSpare(source);
@@ -295,7 +324,7 @@ export class Scheduler implements SchedulerApi {
     let wake = this.#trials.wakeAt;
     let flowing = false;
     for (const source of this.#ordered) {
-      if (source.state === 'waiting') wake = Math.min(wake, source.retryAt);
+      if (source.state === 'waiting' && !source.withdrawn) wake = Math.min(wake, source.retryAt);
       for (const lane of source.slots) {
         if (lane === undefined || lane.cancelled) continue;
         flowing = true;
@@ -313,6 +342,11 @@ export class Scheduler implements SchedulerApi {
     const row = FAULTS[fault.kind];
     // A server that dies takes all its connections with it: one strike.
     if (source.state === 'banned') return;
+    // It is well; the next question, for one chunk, tells which of those it was asked for it has.
+    if (fault.kind === 'not-here') {
+      source.trial = true;
+      return;
+    }
     if (source.state === 'waiting' && row.retries > 0) {
       source.retryAt = Math.max(source.retryAt, now + (fault.retryAfter ?? 0));
       return;
@@ -345,9 +379,13 @@ export class Scheduler implements SchedulerApi {
   #ban(source: Source, fault: FaultKind, now: number): void {
     source.state = 'banned';
     this.#trials.drop(source);
-    for (const lane of busyLanes(source)) if (!lane.cancelled) this.#cancel(lane, 'source-gone');
+    this.#cut(source);
     this.#act({ type: 'source', source: source.id, state: 'banned', fault });
     advance(source, now);
+  }
+
+  #cut(source: Source): void {
+    for (const lane of busyLanes(source)) if (!lane.cancelled) this.#cancel(lane, 'source-gone');
   }
 
   /** The lane's chunks stay its own until it has ended: until then it may still be writing. */

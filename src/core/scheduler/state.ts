@@ -51,6 +51,8 @@ export interface Source {
   readonly not: Set<number>;
   state: 'running' | 'waiting' | 'banned';
   retryAt: number;
+  /** It waits to be recalled, whatever `retryAt` says. */
+  withdrawn: boolean;
   /** Faults in a row without a landed chunk between them. */
   strikes: number;
   /** After a fault: one connection and one chunk until something lands. */
@@ -85,6 +87,7 @@ export function newSource(id: number, now: number, has: Bitmap | undefined, targ
     not: new Set(),
     state: 'running',
     retryAt: now,
+    withdrawn: false,
     strikes: 0,
     trial: false,
     failures: 0,

@@ -35,6 +35,10 @@ export type FaultKind =
   | 'protocol' // not HTTP, header too long, encoded body
   | 'not-found' // 404, 410
   | 'not-allowed' // 401, 403, 407
+  | 'expired' // 401: the token was good once; it may be renewed
+  | 'revoked' // 403: the grant was taken back
+  | 'not-here' // 404 of a server that holds a part of the file, and not this one
+  | 'withdrawn' // whoever named the source says that it is not to be asked now
   | 'no-ranges' // 200 to a range request
   | 'wrong-range' // Content-Range missing or not what was asked
   | 'changed' // ETag, Last-Modified or size differ from what this source said before
@@ -96,6 +100,12 @@ export interface SchedulerApi {
   addSource(source: number, now: number, has?: Bitmap): void;
   /** What a source holds has changed. */
   setHas(source: number, has: Bitmap, now: number): void;
+  /** The source is asked nothing new until `recall`. What it sends goes on, or is cut as that of a source that is gone. */
+  withdraw(source: number, cut: boolean, now: number): void;
+  /** The source may be asked again, at once: also one that had to wait, or was banned. */
+  recall(source: number, now: number): void;
+  /** What the source waited for has come: it is asked again at once, unless it is withdrawn. */
+  retry(source: number, now: number): void;
   /** The source is banned for this download (a fault found outside a lane). Its lanes are cancelled. */
   ban(source: number, fault: FaultKind, now: number): void;
   /** Only chunks below `limit` are handed out; for output in order. Never lowered. */

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import assert from 'node:assert/strict';
 
 import { download } from '../../../src/client/download.ts';
+import type { SourceSpec } from '../../../src/client/live-sources.ts';
 import type {
   DownloadEvent,
   DownloadOptions,
@@ -91,10 +92,10 @@ export class Lab implements AsyncDisposable {
   /** Downloads from all servers into `output`. */
   async get(
     options: DownloadOptions = {},
-    urls: readonly (string | URL)[] = this.urls,
+    sources: readonly (string | URL | SourceSpec)[] = this.urls,
   ): Promise<DownloadReport> {
     const { onEvent, ...rest } = options;
-    return download(urls, {
+    return download(sources, {
       output: this.output,
       proxy: false,
       onEvent: (event) => {

@@ -44,7 +44,7 @@ describe('the table of faults', () => {
     const forEver = Object.entries(FAULTS)
       .filter(([, { retries }]) => retries === Infinity)
       .map(([kind]) => kind);
-    assert.deepEqual(forEver.toSorted(), ['connect', 'silent', 'unavailable']);
+    assert.deepEqual(forEver.toSorted(), ['connect', 'not-here', 'silent', 'unavailable', 'withdrawn']);
   });
 
   it('asks nobody again who sent wrong bytes or changed the file', () => {
