@@ -124,7 +124,7 @@ describe('a grant is refused', () => {
       await using made = await makeDatabase('sqlite');
       const ring = new KeyRing(made.database, () => START);
       const signer = await ring.signer();
-      const good = signGrant(signer, claims(START));
+      const good = await signGrant(signer, claims(START));
       const publicText = JSON.stringify(signer.publicJwk);
       assert.deepEqual(await readGrant(good, ring, { fleet: 'fleet', now: START }), claims(START));
       const forged = await forge(good, publicText);
@@ -136,8 +136,8 @@ describe('a grant is refused', () => {
     await using made = await makeDatabase('sqlite');
     const ring = new KeyRing(made.database, () => START);
     const signer = await ring.signer();
-    const read = (change: Partial<GrantClaims>, now = START): Promise<GrantClaims> =>
-      readGrant(signGrant(signer, claims(START, change)), ring, { fleet: 'fleet', now });
+    const read = async (change: Partial<GrantClaims>, now = START): Promise<GrantClaims> =>
+      readGrant(await signGrant(signer, claims(START, change)), ring, { fleet: 'fleet', now });
     await assert.rejects(read({}, START + 301 * SECOND), { code: 'HW_TOKEN_EXPIRED' });
     await assert.rejects(read({ iss: 'other' }), { code: 'HW_GRANT_OTHER_FLEET' });
     const aud = 'something' as typeof GRANT_AUDIENCE;

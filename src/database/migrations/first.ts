@@ -61,7 +61,6 @@ export async function first(db: Kysely<Tables>, kind: DatabaseKind): Promise<voi
     `create table grants (id text primary key, file_id text not null, user_id text not null, credential text not null,
       zone text, created_at ${moment}, expires_at ${moment}, revoked_at bigint, ended_at bigint, outcome text,
       bytes bigint)`,
-    'create index grants_file on grants (file_id)',
     'create index grants_expiry on grants (expires_at)',
     `create table events (position ${serial}, id text not null, kind text not null, at ${moment}, audience text not null,
       data text not null)`,

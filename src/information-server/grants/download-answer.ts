@@ -20,7 +20,7 @@ export function tokenOf(
   { id, userId, at, expiresAt, file }: Pick<Granted, 'id' | 'userId' | 'at' | 'expiresAt' | 'file'>,
   signer: SigningKey,
   fleet: string,
-): string {
+): Promise<string> {
   return signGrant(signer, {
     iss: fleet,
     aud: GRANT_AUDIENCE,
@@ -47,7 +47,7 @@ export async function downloadAnswer(
   const { id: fileId, name, size, sha256, manifestSha256 } = file;
   const head: Pick<Download, 'id' | 'token' | 'expiresAt' | 'file' | 'version'> = {
     id,
-    token: tokenOf(granted, signer, context.fleet),
+    token: await tokenOf(granted, signer, context.fleet),
     expiresAt: new Date(expiresAt).toISOString(),
     file: { id: fileId, name, size, sha256, manifestSha256 },
     version: holders.version,

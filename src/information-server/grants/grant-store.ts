@@ -15,14 +15,23 @@ export async function insertGrants(
   kind: DatabaseKind,
   rows: readonly NewGrantRow[],
 ): Promise<void> {
-  const json = JSON.stringify(rows);
+  const json = JSON.stringify(
+    rows.map((row) => [
+      row.id,
+      row.file_id,
+      row.user_id,
+      row.credential,
+      row.zone,
+      row.created_at,
+      row.expires_at,
+    ]),
+  );
   const values =
     kind === 'postgresql'
-      ? sql`select id, file_id, user_id, credential, zone, created_at, expires_at
-          from json_to_recordset(${json}::json) as row(id text, file_id text, user_id text, credential text, zone text,
-            created_at bigint, expires_at bigint)`
-      : sql`select value ->> 'id', value ->> 'file_id', value ->> 'user_id', value ->> 'credential', value ->> 'zone',
-            value ->> 'created_at', value ->> 'expires_at' from json_each(${json})`;
+      ? sql`select row ->> 0, row ->> 1, row ->> 2, row ->> 3, row ->> 4, (row ->> 5)::bigint, (row ->> 6)::bigint
+          from json_array_elements(${json}::json) as rows (row)`
+      : sql`select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+          from json_each(${json})`;
   await sql`insert into grants (id, file_id, user_id, credential, zone, created_at, expires_at) ${values}`.execute(
     db,
   );

@@ -109,7 +109,7 @@ export const grantsRoutes: Routes = (app, context) => {
       const access = await grantAccess(request, context, request.params.id);
       const credential = access.caller === undefined ? undefined : digestOf(bearerOf(request));
       const renewed = await renewGrant(access, credential, context);
-      const token = tokenOf(renewed, await keys.signer(), context.fleet);
+      const token = await tokenOf(renewed, await keys.signer(), context.fleet);
       return { token, expiresAt: new Date(renewed.expiresAt).toISOString() };
     },
   );
