@@ -1,6 +1,9 @@
 import { EXIT } from '../core/errors.ts';
 import { errorLine, exitStatus } from './print/error.ts';
 import { runProgram } from './program.ts';
+import { endWithParent } from './up/parent.ts';
+
+endWithParent();
 
 // Whoever read our output has gone (`| head`). Commands that must clean up first listen themselves.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

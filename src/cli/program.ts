@@ -100,8 +100,18 @@ const COMMANDS: Readonly<Record<string, readonly LazyCommand[]>> = {
       summary: 'what happens',
       load: async () => (await import('./events.ts')).eventsCommand(),
     },
+    {
+      name: 'users',
+      summary: 'accounts',
+      load: async () => (await import('./users.ts')).usersCommand(),
+    },
   ],
   'Running a fleet:': [
+    {
+      name: 'up',
+      summary: 'run a whole fleet on this machine',
+      load: async () => (await import('./up.ts')).upCommand(),
+    },
     {
       name: 'information-server',
       summary: 'run an information server of a fleet',
@@ -124,6 +134,7 @@ Examples:
   headwater get http://a.example/src.tar http://b.example/src.tar -o - | tar x
   headwater serve big.iso
   headwater serve ./files -n 4 -p 8080,8081,8082,8083
+  headwater up --folder ./files
   headwater login http://127.0.0.1:8080 && headwater get big.iso
 
 "headwater COMMAND --help" tells all about one command.
@@ -142,7 +153,9 @@ export interface Output {
  */
 export async function runProgram(argv: readonly string[], stdout: Output, stderr: Output): Promise<void> {
   if (argv[0] === '__complete') return complete(argv.slice(1), stdout);
-  const program = new Command('headwater');
+  const program = new Command('headwater')
+    .commandsGroup('This program:')
+    .helpCommand('help [command]', 'tell about a command');
   const output = { writeOut: (text: string) => stdout.write(text), writeErr: () => undefined };
   program
     .description(
