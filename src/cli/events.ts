@@ -1,12 +1,15 @@
 import { Command, Option } from 'commander';
 
 import type { FleetEvent } from '../core/api/events.ts';
-import { follow } from '../client/fleet/follow.ts';
+import { follow, happened } from '../client/fleet/follow.ts';
 import { sayEach, sayLines, type Said } from './fleet/said.ts';
 import { withFleet } from './fleet/with-fleet.ts';
 import { option } from './option.ts';
 import { wholeNumber } from './option-kinds.ts';
 import { eventSentence } from './print/event-sentence.ts';
+
+/** Events that are told when nobody says from where: a few screens. */
+const NEWEST = 100;
 
 interface EventsOptions extends Said {
   readonly follow?: true;
@@ -33,7 +36,7 @@ export function eventsCommand(): Command {
     .addOption(
       option(
         '--after <POSITION>',
-        'those after this one (default: what is still kept; with --follow: from now on)',
+        'those after this one (default: the newest 100; with --follow: from now on)',
         wholeNumber(0, Number.MAX_SAFE_INTEGER, 'a position'),
       ),
     )
@@ -44,8 +47,11 @@ export function eventsCommand(): Command {
       await withFleet(async ({ client, signal }) => {
         const print = (event: FleetEvent): void =>
           options.json === true ? sayEach([event]) : sayLines([eventSentence(event)]);
-        const after = options.after ?? (options.follow === true ? undefined : 0);
-        const all = follow(client, { after, signal, past: options.follow !== true });
+        const { after } = options;
+        const all =
+          options.follow === true
+            ? follow(client, { after, signal })
+            : happened(client, { after, signal, most: NEWEST });
         for await (const event of all) print(event);
       });
     });
