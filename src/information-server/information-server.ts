@@ -4,6 +4,7 @@ import { accountsTasks } from './accounts/tasks.ts';
 import { makeFirstAdmin } from './accounts/first-admin.ts';
 import { buildApp } from './app.ts';
 import type { App, Context, LeaderTasks, Routes } from './context.ts';
+import { eventsRoutes } from './events/routes.ts';
 import { grantsRoutes } from './grants/routes.ts';
 import { keysRoutes } from './keys/routes.ts';
 import { keysTasks } from './keys/tasks.ts';
@@ -19,7 +20,14 @@ import { silenceTasks } from './servers/silence.ts';
 import type { InformationServerSettings, StartSettings } from './settings.ts';
 
 /** Every subject's routes. */
-const ROUTES: readonly Routes[] = [healthRoutes, accountsRoutes, keysRoutes, grantsRoutes, serversRoutes];
+const ROUTES: readonly Routes[] = [
+  healthRoutes,
+  accountsRoutes,
+  keysRoutes,
+  grantsRoutes,
+  serversRoutes,
+  eventsRoutes,
+];
 
 /** What the leader does in the background. */
 const LEADER_TASKS: readonly LeaderTasks[] = [

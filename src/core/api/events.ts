@@ -15,8 +15,11 @@ export const FLEET_EVENTS = {
   }),
   'grant.revoked': z.object({ grant: Id, expiresAt: Time }),
   'file.renamed': z.object({ file: Id, manifest: Sha256, name: z.string() }),
-  /** Grants for the file given before `at` are no good from now on. */
-  'file.deleted': z.object({ file: Id, manifest: Sha256 }),
+  /**
+   * Grants for the file are no good from now on. `withdraw` false: nobody meant its content, only its name went to another;
+   * who has the content goes on announcing it.
+   */
+  'file.deleted': z.object({ file: Id, manifest: Sha256, withdraw: z.boolean().default(true) }),
   /** `revision` only grows: an older command that comes later is not done. */
   'server.command': z.object({ server: Id, command: ServerCommand, revision: z.int() }),
   'keys.rotated': z.object({ kid: z.string() }),
@@ -67,3 +70,12 @@ export const FleetEvent = z.object({
   data: z.record(z.string(), z.unknown()),
 });
 export type FleetEvent = z.infer<typeof FleetEvent>;
+
+/** `POST servers/:id/dead-letters`: an event that a file server has given up after several tries. */
+export const DeadLetter = z.strictObject({
+  event: Id.describe('Id of the event.'),
+  kind: z.string().max(100),
+  position: z.int().nonnegative(),
+  why: z.string().max(1_000),
+});
+export type DeadLetter = z.infer<typeof DeadLetter>;

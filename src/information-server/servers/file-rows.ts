@@ -214,7 +214,8 @@ async function passNameOn(
       .where('number', '=', number)
       .execute();
   }
-  return { kind: 'file.deleted', audience: 'all', data: { file: file.id, manifest: file.manifest } };
+  const data = { file: file.id, manifest: file.manifest, withdraw: false };
+  return { kind: 'file.deleted', audience: 'all', data };
 }
 
 function clashes(rows: readonly Named[], idOf: ReadonlyMap<number, string>, teller: Teller): NewEvent[] {

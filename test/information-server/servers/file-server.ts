@@ -43,6 +43,8 @@ export class FileServer {
   instance: number;
   id = '';
   token = '';
+  /** Where its events go on from. */
+  position = 0;
 
   constructor(fleet: TestServer, name: string, instance = 1_000) {
     this.#fleet = fleet;
@@ -58,7 +60,8 @@ export class FileServer {
   /** Registers with the join token, or with what `change` and `token` say. */
   async register(change: Record<string, unknown> = {}, token = this.#fleet.joinToken): Promise<Answer> {
     const answer = await this.#fleet.ask('POST', '/v1/servers', { ...this.registration(), ...change }, token);
-    if (answer.status === 200) ({ id: this.id, token: this.token } = answer.body as Registered);
+    if (answer.status === 200)
+      ({ id: this.id, token: this.token, position: this.position } = answer.body as Registered);
     return answer;
   }
 
