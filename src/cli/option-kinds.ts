@@ -46,6 +46,32 @@ export function rateFrom(least: number): Kind<number> {
 
 export const rate: Kind<number> = rateFrom(1);
 
+/** A number of bytes. K, M, G and T are powers of 1024; B and iB may follow. */
+export const byteCount: Kind<number> = {
+  takes: 'bytes, such as 500G or 2T',
+  read: (text) => (text.includes('/') ? undefined : rate.read(text)),
+};
+
+/** A text that a schema of the fleet takes. */
+export function fitting(schema: { safeParse(text: string): { data?: string | undefined } }, takes: string) {
+  return { takes, read: (text: string) => schema.safeParse(text).data } satisfies Kind<string>;
+}
+
+/** http and https URLs without query, separated by commas. */
+export const urls: Kind<readonly string[]> = {
+  takes: 'http or https URLs, separated by commas, such as http://10.0.0.1:8400',
+  read(text) {
+    const all = text.split(',').map((each) => URL.parse(each.trim()));
+    const good = all.flatMap((url) => (url !== null && isPlain(url) ? [url.href.replace(/\/+$/, '')] : []));
+    return good.length === all.length ? good : undefined;
+  },
+  show: (text) => text.replaceAll(/\/\/[^/@]*@/g, '//***@'),
+};
+
+function isPlain({ protocol, search, hash, username }: URL): boolean {
+  return /^https?:$/.test(protocol) && search === '' && hash === '' && username === '';
+}
+
 /** Seconds; `Infinity` for "never". A bare number is seconds. */
 export const duration: Kind<number> = {
   takes: 'a duration such as 90s, 5m or 1h, a number of seconds, or "never"',

@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
-
 import { Command, CommanderError } from 'commander';
 
 import { EXIT } from '../core/errors.ts';
 import { usageError } from './option.ts';
+import { programVersion } from './version.ts';
 
 interface LazyCommand {
   readonly name: string;
@@ -117,6 +116,11 @@ const COMMANDS: Readonly<Record<string, readonly LazyCommand[]>> = {
       summary: 'run an information server of a fleet',
       load: async () => (await import('./information-server.ts')).informationServerCommand(),
     },
+    {
+      name: 'file-server',
+      summary: 'run a file server of a fleet',
+      load: async () => (await import('./file-server.ts')).fileServerCommand(),
+    },
   ],
   'This program:': [
     {
@@ -161,7 +165,7 @@ export async function runProgram(argv: readonly string[], stdout: Output, stderr
     .description(
       'Gets a large file out of many servers at once, hands files out, and runs fleets of servers.',
     )
-    .version(version(), '-V, --version', 'print the version')
+    .version(programVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .addHelpText('after', EXAMPLES)
     .exitOverride()
@@ -209,9 +213,4 @@ async function complete(words: readonly string[], stdout: Output): Promise<void>
 function commandNamed(argv: readonly string[]): string | undefined {
   const words = argv.filter((each) => !each.startsWith('-'));
   return words[0] === 'help' ? words[1] : words[0];
-}
-
-function version(): string {
-  const about: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return typeof about === 'object' && about !== null && 'version' in about ? String(about.version) : '';
 }

@@ -100,7 +100,7 @@ async function printerFor(
 }
 
 /** JSON lines on standard error. */
-async function logTo(level: LogLevel): Promise<Log> {
+export async function logTo(level: LogLevel): Promise<Log> {
   const { pino } = await import('pino');
   const logger = pino({ level }, pino.destination({ fd: 2, sync: false }));
   return {

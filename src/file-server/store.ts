@@ -1,3 +1,4 @@
+import type { ChunkLayout } from '../core/chunks.ts';
 import type { HeadwaterError } from '../core/errors.ts';
 
 /** What a server needs to know of the place its files come from: a folder now, chunks by digest another time. */
@@ -72,4 +73,26 @@ export interface Store {
    */
   open(name: string): Promise<OpenedFile | undefined>;
   list(): Promise<Listing>;
+}
+
+/** A content that was opened for one request, by what it is and not by a name. */
+export interface OpenedContent {
+  readonly file: OpenedFile;
+  /** Digest of the whole, lower-case hex. */
+  readonly sha256: string;
+  /** The name it is held under. */
+  readonly name: string;
+  readonly layout: ChunkLayout;
+  /** Chunks that are not here, ascending: it may hold a part. */
+  readonly missing: readonly number[];
+}
+
+/** Contents by the digests of their manifests. */
+export interface ContentStore {
+  /**
+   * Undefined when the content is not here, or not any more.
+   *
+   * @throws HeadwaterError `HW_UNAVAILABLE` (no file descriptors left), `HW_DISK`
+   */
+  openContent(manifest: string): Promise<OpenedContent | undefined>;
 }

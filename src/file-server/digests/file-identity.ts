@@ -31,3 +31,9 @@ export function lastTouched({ modifiedNs, changedNs }: FileIdentity): number {
 export function identityText({ size, inode, modifiedNs, changedNs }: FileIdentity): string {
   return [size, inode, modifiedNs, changedNs].join(' ');
 }
+
+/** The other way round. */
+export function identityOfText(text: string): FileIdentity {
+  const [size = 0n, inode = 0n, modifiedNs = 0n, changedNs = 0n] = text.split(' ').map(BigInt);
+  return { size, inode, modifiedNs, changedNs };
+}

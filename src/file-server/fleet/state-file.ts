@@ -1,0 +1,112 @@
+import { join } from 'node:path';
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+
+import { HeadwaterError } from '../../core/errors.ts';
+
+/**
+ * What is known of files, holdings and grants. `version` of a holding is the number of its last change: what changed after
+ * any version can be told, and what is gone is told from what was never there.
+ */
+const SCHEMA = `
+create table if not exists facts (key text primary key, value text not null) without rowid;
+create table if not exists files (
+  folder text not null, name text not null, path text not null, state text not null, size integer not null,
+  modified real not null, manifest text, retry_at real not null default 0, gone_at integer, primary key (folder, name)) without rowid;
+create index if not exists files_manifest on files (manifest);
+create index if not exists files_path on files (path);
+create index if not exists files_pending on files (modified desc) where manifest is null and gone_at is null;
+create index if not exists files_gone on files (gone_at) where gone_at is not null;
+create table if not exists holdings (
+  manifest text primary key, sha256 text not null, size integer not null, chunk_size integer not null, name text not null,
+  missing text not null default '[]', version integer not null, held integer not null,
+  withdrawn integer not null default 0, wanted integer not null default 0, chunks blob not null);
+create index if not exists holdings_held on holdings (held) where held = 1 and withdrawn = 0;
+create index if not exists holdings_version on holdings (version);
+create index if not exists holdings_wanted on holdings (manifest) where wanted = 1;
+create table if not exists revoked (kind text not null, id text not null, until integer not null, primary key (kind, id))
+  without rowid;
+create index if not exists revoked_until on revoked (until);
+create table if not exists names (file text primary key, name text not null, at integer not null) without rowid;
+`;
+/** Version of the schema; another one is told again from the start. */
+const SCHEMA_VERSION = 1;
+
+export type Row = Record<string, unknown>;
+
+/** A file server's own database, one file in its data folder. Its calls block, for microseconds. */
+export class StateFile {
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  /** @throws HeadwaterError `HW_DISK` */
+  constructor(folder: string) {
+    const path = join(folder, 'state.sqlite');
+    try {
+      this.#database = new DatabaseSync(path, { timeout: 5_000 });
+      // A crash of the process loses nothing; a power failure may lose the last changes, which are found again.
+      this.#database.exec(
+        'pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -8192',
+      );
+      const version = Number(this.#database.prepare('pragma user_version').get()?.['user_version']);
+      if (version > SCHEMA_VERSION) throw new Error(`it was written by a newer version of this program`);
+      this.#database.exec(SCHEMA);
+      this.#database.exec(`pragma user_version = ${SCHEMA_VERSION}`);
+    } catch (cause) {
+      const message = `${path} cannot be used: ${(cause as Error).message}; without it everything is hashed again`;
+      throw new HeadwaterError('HW_DISK', message, { cause });
+    }
+  }
+
+  run(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.#statement(sql).run(...values).changes);
+  }
+
+  get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#statement(sql).get(...values);
+  }
+
+  all(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#statement(sql).all(...values);
+  }
+
+  /** Everything in it, or nothing. */
+  together<T>(work: () => T): T {
+    if (this.#database.isTransaction) return work();
+    this.#database.exec('begin immediate');
+    try {
+      const result = work();
+      this.#database.exec('commit');
+      return result;
+    } catch (error) {
+      // SQLite has rolled back by itself after some errors, such as a full disk.
+      if (this.#database.isTransaction) this.#database.exec('rollback');
+      throw error;
+    }
+  }
+
+  fact(key: string): string | undefined {
+    const value = this.get('select value from facts where key = ?', key)?.['value'];
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  setFact(key: string, value: string | number): void {
+    this.run(
+      'insert into facts values (?, ?) on conflict (key) do update set value = excluded.value',
+      key,
+      String(value),
+    );
+  }
+
+  close(): void {
+    if (this.#database.isOpen) this.#database.close();
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}
