@@ -4,20 +4,20 @@ import { ChunkLayout } from '../core/chunks.ts';
 import { HeadwaterError } from '../core/errors.ts';
 import { layoutOf, type Manifest } from '../core/manifest.ts';
 import type { Destination } from './destinations/destination.ts';
-import { FileDestination } from './destinations/file-destination.ts';
-import { outputPath } from './destinations/output-path.ts';
-import { StreamDestination } from './destinations/stream-destination.ts';
+import type { AttemptResult } from './attempt-result.ts';
 import { Doubts } from './doubts.ts';
 import { Fetching } from './fetching.ts';
+import { heldByNone } from './holdings.ts';
+import { openDestination } from './open-destination.ts';
 import type { Settings } from './options.ts';
 import type { Figures, Progress } from './progress.ts';
 import { SourceError } from './sources/fault.ts';
-import { probe } from './sources/probe.ts';
+import { introduction } from './sources/introduction.ts';
 import type { Introduction, Source } from './sources/source.ts';
+import { Stop } from './stop.ts';
 import { Tally } from './tally.ts';
 import type { Totals } from './totals.ts';
 import type { StateChange } from './transfer.ts';
-import type { Verification } from './types.ts';
 
 interface Options {
   readonly settings: Settings;
@@ -42,15 +42,6 @@ interface Options {
   readonly expecting: () => boolean;
 }
 
-export interface AttemptResult {
-  readonly output: string;
-  readonly size: number;
-  readonly verified: Verification;
-  readonly sha256: string | undefined;
-  readonly tailFrom: number | undefined;
-  readonly tally: Tally;
-}
-
 /** One try to get one file out of the sources that hold it. */
 export class Attempt {
   readonly wholeFile: boolean;
@@ -60,12 +51,11 @@ export class Attempt {
   readonly #fetching: Fetching;
   readonly #members = new Map<Source, Introduction>();
   readonly #banned = new Set<Source>();
-  readonly #stopping = new AbortController();
+  readonly #stop = new Stop();
   /** Who joins later than this would have to be examined after all was fetched. */
   #joinable = true;
   #destination: Destination | undefined;
   #doubts: Doubts | undefined;
-  #stopped: { readonly error: unknown } | undefined;
   /** The tally has what an earlier run left, too. */
   #counted = false;
 
@@ -130,7 +120,7 @@ export class Attempt {
 
   /** A source that holds the file too. */
   add(source: Source, introduction: Introduction): void {
-    if (this.wholeFile || !this.#joinable || this.#stopped !== undefined) return;
+    if (this.wholeFile || !this.#joinable || this.#stop.stopped) return;
     this.#members.set(source, introduction);
     this.#admit(source, introduction);
   }
@@ -157,15 +147,11 @@ export class Attempt {
     this.#fetching.holdingChanged(source);
   }
 
-  /** Chunks that are missing and that none of these sources holds, if it is as far as fetching them. */
+  /** Chunks that are missing and that none of these sources holds, once it is known what is missing. */
   heldByNone(sources: readonly Source[]): number[] {
-    const done = this.#destination?.done;
-    if (done === undefined || !this.#counted || sources.some(({ has }) => has === undefined)) return [];
-    const chunks: number[] = [];
-    for (let chunk = 0; chunk < this.#layout.count; chunk++) {
-      if (!done.has(chunk) && !sources.some(({ has }) => has?.has(chunk) === true)) chunks.push(chunk);
-    }
-    return chunks;
+    return this.#destination === undefined || !this.#counted
+      ? []
+      : heldByNone(this.#destination.done, sources);
   }
 
   /** Chunks in the file. */
@@ -174,15 +160,14 @@ export class Attempt {
   }
 
   stop(error: unknown): void {
-    if (this.#stopped !== undefined) return;
-    this.#stopped = { error };
-    this.#stopping.abort();
-    this.#fetching.stop(error);
+    if (this.#stop.stop(error)) this.#fetching.stop(error);
   }
 
   /** @throws HeadwaterError; what `stop` was called with */
   async run(members: ReadonlyMap<Source, Introduction>): Promise<AttemptResult> {
-    const destination = await this.#open();
+    const { settings, manifest, sha256, first } = this.#options;
+    const wanted = { layout: this.#layout, manifest, sha256, first };
+    const destination = await openDestination(settings, wanted);
     this.#destination = destination;
     const doubts = this.#newDoubts(destination);
     this.#doubts = doubts;
@@ -190,7 +175,7 @@ export class Attempt {
       for (const [source, introduction] of members) this.#members.set(source, introduction);
       return await this.#download(destination, doubts);
     } catch (error) {
-      const why = this.#stopped?.error ?? error;
+      const why = this.#stop.instead(error);
       if (why instanceof HeadwaterError && why.code === 'HW_SOURCES_DISAGREE') await doubts.keepNothing();
       throw why;
     } finally {
@@ -200,24 +185,10 @@ export class Attempt {
     }
   }
 
-  async #open(): Promise<Destination> {
-    const { settings, manifest, sha256, first } = this.#options;
-    const layout = this.#layout;
-    const { output, memory, resume, force } = settings;
-    // A manifest that a source offers is that source's word; the caller's own digest is checked all the same.
-    const offered = settings.manifest === undefined;
-    const whole =
-      sha256 !== undefined && (manifest === undefined || (offered && settings.sha256 !== undefined));
-    if (output instanceof Writable)
-      return new StreamDestination({ stream: output, layout, manifest, whole, memory });
-    const path = await outputPath(output, first, settings.name);
-    return FileDestination.open({ path, layout, manifest, sha256, whole, memory, resume, force });
-  }
-
   async #download(destination: Destination, doubts: Doubts): Promise<AttemptResult> {
     const { manifest, sha256, size, progress, carried } = this.#options;
-    this.#throwIfStopped();
-    await destination.prepare(this.#members, this.#stopping.signal);
+    this.#stop.throwIfStopped();
+    await destination.prepare(this.#members, this.#stop.signal);
     for (let chunk = 0; chunk < this.#layout.count; chunk++) {
       if (destination.done.has(chunk)) this.tally.gave(carried?.giver(chunk) ?? Tally.earlier, chunk);
     }
@@ -236,10 +207,10 @@ export class Attempt {
       () => this.#figures(),
     );
     await this.#fetchAll(destination, doubts);
-    const found = await this.#unlessStopped(destination.digest());
+    const found = await this.#stop.unless(destination.digest());
     if (found !== undefined && sha256 !== undefined && found !== sha256)
       await doubts.hunt(sha256, found, !this.wholeFile && manifest === undefined);
-    this.#throwIfStopped();
+    this.#stop.throwIfStopped();
     await destination.finish();
     return {
       output: destination.output,
@@ -257,7 +228,7 @@ export class Attempt {
     if (examination !== undefined && this.#options.manifest !== undefined) {
       // Chunks that do not fit a manifest tell nothing before it is known whether most sources mean that file.
       for (const member of this.#members) void examination.admitted(...member);
-      await this.#unlessStopped(examination.answered());
+      await this.#stop.unless(examination.answered());
     }
     // Where each source is to be asked before it is downloaded from, they join one after another.
     const first = examination?.askFirst === true ? [] : [...this.#members];
@@ -266,7 +237,7 @@ export class Attempt {
     await fetched;
     this.#joinable = false;
     await examination?.finish(destination.content, this.tally, this.#members);
-    this.#throwIfStopped();
+    this.#stop.throwIfStopped();
     await doubts.settled();
     while (!this.tally.complete) {
       const believed = [...this.#members].filter(([source]) => examination?.agrees(source) === true);
@@ -282,7 +253,7 @@ export class Attempt {
     members: Iterable<readonly [Source, Introduction]>,
     patience: 'endless' | 'until banned' | 'until away',
   ): Promise<boolean> {
-    this.#throwIfStopped();
+    this.#stop.throwIfStopped();
     const usable = [...members].filter(([source]) => this.#mayAsk(source));
     return this.#fetching.run(destination, usable, patience);
   }
@@ -291,33 +262,15 @@ export class Attempt {
     return !this.#banned.has(source) && source.available;
   }
 
-  /** What `work` gives; a reader that takes nothing, or a digest far behind, holds nobody who has stopped us. */
-  async #unlessStopped<T>(work: Promise<T>): Promise<T> {
-    const { signal } = this.#stopping;
-    const { promise: stopped, reject } = Promise.withResolvers<never>();
-    const stop = (): void => reject(this.#stopped?.error);
-    signal.addEventListener('abort', stop);
-    if (signal.aborted) stop();
-    try {
-      return await Promise.race([work, stopped]);
-    } finally {
-      signal.removeEventListener('abort', stop);
-    }
-  }
-
-  #throwIfStopped(): void {
-    if (this.#stopped !== undefined) throw this.#stopped.error;
-  }
-
   #changed(source: Source, change: StateChange): void {
     if (change.state === 'banned') this.#banned.add(source);
     this.#options.onState(source, change);
   }
 
   async #follow(source: Source): Promise<void> {
-    const { signal } = this.#stopping;
+    const { signal } = this.#stop;
     try {
-      await probe(source, signal);
+      await introduction(source, this.#layout, signal);
     } catch (error) {
       // The source is asked where it was, refuses again and is given up.
       if (!(error instanceof SourceError) && !signal.aborted) this.stop(error);
@@ -334,7 +287,7 @@ export class Attempt {
         members: this.#members,
         totals,
         progress,
-        signal: this.#stopping.signal,
+        signal: this.#stop.signal,
         stop: (error) => this.stop(error),
         mayAsk: (source) => this.#mayAsk(source),
         ban: (source, change) => {
@@ -346,7 +299,7 @@ export class Attempt {
           const members = [...this.#members].filter(([source]) => from.includes(source));
           return this.#fetch(destination, members, patience);
         },
-        digest: () => this.#unlessStopped(destination.digest()),
+        digest: () => this.#stop.unless(destination.digest()),
       },
       destination,
       // Where the caller has said how many connections there may be, there is none to spare.

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../core/errors.ts';
 import { RateMeter } from '../core/scheduler/rate.ts';
 import type { SourceView } from '../core/scheduler/types.ts';
-import type { AttemptResult } from './attempt.ts';
+import type { AttemptResult } from './attempt-result.ts';
 import type { Settings } from './options.ts';
 import type { Member } from './members.ts';
 import { Tally } from './tally.ts';

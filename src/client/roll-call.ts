@@ -81,26 +81,26 @@ export class RollCall {
         const retryIn = await this.#patience(error, strikes, askedAt);
         if (signal.aborted) return;
         this.#unheard.delete(source);
-        if (retryIn === undefined) {
+        if (retryIn === 'never') {
           this.#over(source);
           gone(source, kind, error);
           return;
         }
-        if (retryIn === 0) continue;
+        if (retryIn === 'now') continue;
         waiting(source, error, retryIn);
         await sleep(retryIn, undefined, { signal });
       }
     }
   }
 
-  /** Milliseconds until it is asked again; undefined: never. */
+  /** Milliseconds until it is asked again. */
   async #patience(
     { fault: { kind, retryAfter } }: SourceError,
     strikes: number,
     askedAt: number,
-  ): Promise<number | undefined> {
-    if (strikes > FAULTS[kind].retries) return undefined;
-    if (kind === 'expired') return (await this.#options.renew(askedAt)) ? 0 : undefined;
+  ): Promise<number | 'now' | 'never'> {
+    if (strikes > FAULTS[kind].retries) return 'never';
+    if (kind === 'expired') return (await this.#options.renew(askedAt)) ? 'now' : 'never';
     return backoff(strikes, retryAfter, Math.random);
   }
 }

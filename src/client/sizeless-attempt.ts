@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ChunkLayout } from '../core/chunks.ts';
 import { HeadwaterError } from '../core/errors.ts';
 import { backoff, FAULTS } from '../core/scheduler/faults.ts';
-import type { AttemptResult } from './attempt.ts';
+import type { AttemptResult } from './attempt-result.ts';
 import { outputPath } from './destinations/output-path.ts';
 import { SequentialFile, SequentialStream, type SequentialOutput } from './destinations/sequential-output.ts';
 import { Limiter } from './limiter.ts';

@@ -2,6 +2,7 @@ import { HeadwaterError } from '../core/errors.ts';
 import { ASLEEP } from './asleep.ts';
 import type { Attempt } from './attempt.ts';
 import type { Company } from './company.ts';
+import { shownChunks } from './holdings.ts';
 import type { Candidate, Member } from './members.ts';
 import type { Settings } from './options.ts';
 import type { Lack, Progress } from './progress.ts';
@@ -11,9 +12,6 @@ import type { Totals } from './totals.ts';
 const LOOK = 200;
 /** Milliseconds of silence, all sources in use away, before one of the other kind is used; doubles with each change. */
 const PATIENCE = 5_000;
-
-/** Runs of chunks that are named; more say no more to a person. */
-const MOST_RUNS = 5;
 
 interface Options {
   readonly settings: Settings;
@@ -129,16 +127,4 @@ export class Vigil {
     this.#patience *= 2;
     change();
   }
-}
-
-/** Such as "3, 6–9 and others". */
-function shownChunks(chunks: readonly number[]): string {
-  const runs: { from: number; to: number }[] = [];
-  for (const chunk of chunks) {
-    const last = runs.at(-1);
-    if (last?.to === chunk - 1) last.to = chunk;
-    else runs.push({ from: chunk, to: chunk });
-  }
-  const shown = runs.slice(0, MOST_RUNS).map(({ from, to }) => (from === to ? `${from}` : `${from}–${to}`));
-  return shown.join(', ') + (runs.length > MOST_RUNS ? ' and others' : '');
 }

@@ -10,11 +10,11 @@ const MOST_MESSAGE = 300;
 const UNSAFE = /[\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu;
 
 /** What the codes of a Headwater server mean for a download, where that is more than the status says. */
-const KINDS: Partial<Record<string, FaultKind>> = {
-  HW_TOKEN_EXPIRED: 'expired',
-  HW_GRANT_REVOKED: 'revoked',
-  HW_NOT_HERE: 'not-here',
-};
+const KINDS: ReadonlyMap<string, FaultKind> = new Map([
+  ['HW_TOKEN_EXPIRED', 'expired'],
+  ['HW_GRANT_REVOKED', 'revoked'],
+  ['HW_NOT_HERE', 'not-here'],
+]);
 
 /** Ends an answer of which enough was read. */
 export class EnoughSaid extends Error {}
@@ -55,7 +55,7 @@ export class Refusal {
     const { code, message } = this.#said();
     const own = message?.replaceAll(UNSAFE, ' ').trim().slice(0, MOST_MESSAGE);
     const error = statusError(this.#head, this.#shown, own);
-    const kind = code === undefined ? undefined : KINDS[code];
+    const kind = code === undefined ? undefined : KINDS.get(code);
     return kind === undefined ? error : new SourceError({ ...error.fault, kind }, error.message);
   }
 

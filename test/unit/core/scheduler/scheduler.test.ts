@@ -197,3 +197,102 @@ describe('the scheduler', () => {
     assert.throws(() => play.scheduler.addSource(1, 0));
   });
 });
+
+describe('a source that is withdrawn', () => {
+  it('ends what it sends, is asked nothing new, and is asked at once when it is recalled', () => {
+    const play = new Play(64, [1]);
+    const first = one(play.fetches());
+    play.scheduler.withdraw(1, false, play.now);
+    assert.deepEqual(
+      play.decide().map(({ type }) => type),
+      ['source'],
+    );
+    assert.equal(lastSaidOf(play.said, 1).state, 'waiting');
+    play.bringAll(first);
+    assert.deepEqual(play.fetches(600_000), []);
+    assert.equal(play.scheduler.wakeAt, Infinity);
+    play.scheduler.recall(1, play.now);
+    assert.equal(one(play.fetches()).from, 1);
+    assert.equal(lastSaidOf(play.said, 1).state, 'running');
+  });
+
+  it('is cut off where it is gone, and others fetch what it owed', () => {
+    const play = new Play(2, [1, 2]);
+    const fetches = play.fetches();
+    const { lane } = of(fetches, 1);
+    play.scheduler.withdraw(1, true, play.now);
+    assert.ok(play.decide().some((action) => action.type === 'cancel' && action.lane === lane));
+    play.scheduler.laneEnded(lane, undefined, play.now);
+    play.bringAll(of(fetches, 2));
+    assert.equal(one(play.fetches()).from, 0);
+    assert.equal(play.scheduler.views(play.now)[0]?.failures, 0);
+  });
+
+  it('stays so whatever happens to what it still sends, and whatever its Retry-After says', () => {
+    const play = new Play(4, [1]);
+    const { lane } = one(play.fetches());
+    play.scheduler.withdraw(1, false, play.now);
+    play.scheduler.laneEnded(lane, { kind: 'unavailable', retryAfter: 100 }, play.now);
+    assert.deepEqual(play.fetches(60_000), []);
+    play.scheduler.retry(1, play.now);
+    assert.deepEqual(play.fetches(60_000), []);
+    play.scheduler.recall(1, play.now);
+    assert.equal(play.fetches().length, 1);
+  });
+
+  it('is asked again after a ban too, when it is recalled', () => {
+    const play = new Play(4, [1]);
+    const { lane } = one(play.fetches());
+    play.scheduler.laneEnded(lane, { kind: 'not-found' }, play.now);
+    play.scheduler.withdraw(1, true, play.now);
+    assert.deepEqual(play.fetches(60_000), []);
+    assert.equal(lastSaidOf(play.said, 1).state, 'banned');
+    play.scheduler.recall(1, play.now);
+    assert.equal(play.fetches().length, 1);
+  });
+});
+
+describe('a source that waits for something', () => {
+  it('is asked at once when it has come', () => {
+    const play = new Play(4, [1]);
+    const { lane } = one(play.fetches());
+    play.scheduler.laneEnded(lane, { kind: 'expired', retryAfter: 600_000 }, play.now);
+    assert.deepEqual(play.fetches(10_000), []);
+    play.scheduler.retry(1, play.now);
+    assert.equal(play.fetches().length, 1);
+  });
+
+  it('is given up when it asks for it again and again', () => {
+    const play = new Play(4, [1]);
+    for (let times = 0; times < 4; times++) {
+      const { lane } = one(play.fetches());
+      play.scheduler.laneEnded(lane, { kind: 'expired', retryAfter: 600_000 }, play.now);
+      play.scheduler.retry(1, play.now);
+    }
+    play.decide();
+    assert.equal(lastSaidOf(play.said, 1).state, 'banned');
+  });
+});
+
+describe('a source that does not hold what it was asked for', () => {
+  it('is asked at once for one chunk, and for others once it is known which it lacks', () => {
+    const play = new Play(64, [1]);
+    play.bringAll(one(play.fetches()), MIB / 20);
+    const wide = one(play.fetches());
+    assert.ok(wide.to - wide.from > 1);
+    play.scheduler.laneEnded(wide.lane, { kind: 'not-here' }, play.now);
+    const narrow = one(play.fetches());
+    assert.deepEqual([narrow.from, narrow.to], [1, 2]);
+    play.scheduler.setHas(1, holding(64, [0, 5, 6, 7]), play.now);
+    play.scheduler.laneEnded(narrow.lane, { kind: 'not-here' }, play.now);
+    assert.equal(one(play.fetches()).from, 5);
+  });
+
+  it('does not begin the end when it has given all that it holds', () => {
+    const play = new Play(8, [1]);
+    play.scheduler.setHas(1, holding(8, [0]), play.now);
+    play.bringAll(one(play.fetches()));
+    play.decide();
+    assert.equal(play.scheduler.tailFrom, undefined);
+  });
+});
