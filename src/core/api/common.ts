@@ -4,8 +4,12 @@
  */
 import { z } from 'zod';
 
+import { foldName } from '../fold-name.ts';
+
 /** Longest name of a file, in characters: what most file systems take for a path. */
 export const MOST_NAME_LENGTH = 1_024;
+/** Longest name of a file, in bytes of UTF-8: what fits into an index of PostgreSQL. */
+const MOST_NAME_BYTES = 2_400;
 /** Most entries on one page of a list. */
 export const MOST_PAGE = 1_000;
 
@@ -39,6 +43,7 @@ export const FileName = z
   .min(1)
   .max(MOST_NAME_LENGTH)
   .refine(isFileName, 'a relative path with / and without empty, "." or ".." parts or control characters')
+  .refine(hasFewBytes, `longer than ${MOST_NAME_BYTES} bytes in UTF-8`)
   .describe('Name of a file: a relative path with /.');
 
 export function isFileName(name: string): boolean {
@@ -73,6 +78,12 @@ export function pageQuery<T extends z.ZodRawShape>(shape: T) {
 export const NoQuery = z.strictObject({});
 /** The body of a route that takes none. */
 export const NoBody = z.strictObject({}).nullish();
+
+/** Some characters take more bytes in lower case. */
+function hasFewBytes(name: string): boolean {
+  const encoder = new TextEncoder();
+  return [name, foldName(name)].every((each) => encoder.encode(each).length <= MOST_NAME_BYTES);
+}
 
 /** Every error's answer. */
 export const ErrorAnswer = z

