@@ -1,11 +1,11 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { Kysely, PostgresDialect, type Transaction } from 'kysely';
 
 import { HeadwaterError } from '../core/errors.ts';
 import { hasToldOf } from './append-events.ts';
-import { databaseError } from './database-error.ts';
+import { mapErrors } from './error-mapping.ts';
 import { migrate } from './migrate.ts';
 import { openPool } from './postgresql.ts';
 import { NodeSqliteDialect } from './sqlite/node-sqlite-dialect.ts';
@@ -38,27 +38,23 @@ export interface Database {
  */
 export async function openDatabase(where: string): Promise<Database> {
   const kind = kindOf(where);
-  if (kind === 'sqlite') await folderFor(where);
+  if (kind === 'sqlite') await makeFile(where);
   const dialect =
     kind === 'sqlite' ? new NodeSqliteDialect(where) : new PostgresDialect({ pool: openPool(where) });
-  const kysely = new Kysely<Tables>({ dialect });
+  const kysely = new Kysely<Tables>({ dialect: mapErrors(dialect) });
   const listeners = new Set<() => void>();
   const database: Database = {
     kind,
     queries: kysely,
     transaction: async (work) => {
       let tells = false;
-      try {
-        const result = await kysely.transaction().execute(async (db) => {
-          const result = await work(db);
-          tells = hasToldOf(db);
-          return result;
-        });
-        if (tells) for (const listener of listeners) listener();
+      const result = await kysely.transaction().execute(async (db) => {
+        const result = await work(db);
+        tells = hasToldOf(db);
         return result;
-      } catch (error) {
-        throw databaseError(error);
-      }
+      });
+      if (tells) for (const listener of listeners) listener();
+      return result;
     },
     onEvents: (listener) => {
       listeners.add(listener);
@@ -70,7 +66,7 @@ export async function openDatabase(where: string): Promise<Database> {
     await migrate(database);
   } catch (error) {
     await kysely.destroy();
-    throw databaseError(error);
+    throw error;
   }
   return database;
 }
@@ -83,13 +79,14 @@ function kindOf(where: string): DatabaseKind {
   return 'sqlite';
 }
 
-async function folderFor(path: string): Promise<void> {
+/** Makes the folder, and the file: readable by its owner alone, for it holds what signs grants. */
+async function makeFile(path: string): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    // SQLite gives its other files the rights of this one.
+    await (await open(path, 'a', 0o600)).close();
   } catch (cause) {
     const { message } = cause as Error;
-    throw new HeadwaterError('HW_DISK', `cannot make the folder of the database ${path}: ${message}`, {
-      cause,
-    });
+    throw new HeadwaterError('HW_DISK', `cannot write the database ${path}: ${message}`, { cause });
   }
 }

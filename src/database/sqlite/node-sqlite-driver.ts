@@ -26,9 +26,10 @@ export class NodeSqliteDriver implements Driver {
   }
 
   async init(): Promise<void> {
-    const writer = openFile(this.#path);
+    // Where several processes make a new file at once, all but one find it locked.
+    const writer = await untilFree(() => openFile(this.#path));
     this.#writer = new SqliteConnection(writer);
-    this.#reader = new SqliteConnection(openFile(this.#path));
+    this.#reader = new SqliteConnection(await untilFree(() => openFile(this.#path)));
   }
 
   /** Kysely asks for a connection before it says what for: one that decides at its first statement. */
@@ -62,10 +63,21 @@ export class NodeSqliteDriver implements Driver {
 
 function openFile(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: BUSY_BLOCK });
+  try {
+    setUp(database);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return database;
+}
+
+function setUp(database: DatabaseSync): void {
   // With WAL, NORMAL loses no consistency: a power failure may lose the last commits, a crash of the process none.
   database.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma foreign_keys = on');
   database.exec('pragma cache_size = -65536; pragma temp_store = memory; pragma mmap_size = 268435456');
-  return database;
+  // What a large change has left of the log of changes is given back.
+  database.exec('pragma journal_size_limit = 67108864');
 }
 
 function leaseOf(connection: DatabaseConnection): Lease {
@@ -79,6 +91,7 @@ class Lease implements DatabaseConnection {
   readonly #reader: SqliteConnection;
   readonly #turns: Mutex;
   #free: (() => void) | undefined;
+  #inTransaction = false;
 
   constructor(writer: SqliteConnection, reader: SqliteConnection, turns: Mutex) {
     this.#writer = writer;
@@ -89,9 +102,11 @@ class Lease implements DatabaseConnection {
   async begin(): Promise<void> {
     this.#free ??= await this.#turns.take();
     await untilFree(() => this.#writer.run('begin immediate'));
+    this.#inTransaction = true;
   }
 
   end(how: 'commit' | 'rollback'): void {
+    this.#inTransaction = false;
     // SQLite has rolled back by itself after some errors, such as a full disk.
     if (how === 'rollback' && !this.#writer.inTransaction) return;
     this.#writer.run(how);
@@ -103,7 +118,11 @@ class Lease implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    if (this.#free !== undefined) return this.#writer.execute<R>(query);
+    if (this.#inTransaction) {
+      // What came after a full disk would otherwise be written on its own.
+      if (!this.#writer.inTransaction) throw new Error('the transaction was undone by an error before');
+      return this.#writer.execute<R>(query);
+    }
     if (query.query.kind === 'SelectQueryNode') return untilFree(() => this.#reader.execute<R>(query));
     const free = await this.#turns.take();
     try {

@@ -5,7 +5,6 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 
 import { ERRORS, HeadwaterError } from '../../core/errors.ts';
-import { databaseError } from '../../database/database-error.ts';
 
 /** Characters of a path that an error shows. */
 const MOST_SHOWN = 200;
@@ -76,9 +75,8 @@ function asHeadwaterError(cause: unknown): HeadwaterError {
     const message = `${field === '' ? where : field}: ${said}`;
     return new HeadwaterError('HW_USAGE', message, { cause, details: { field: field || where, where } });
   }
-  const known = databaseError(cause);
-  if (known instanceof HeadwaterError) return known;
-  const { statusCode, message } = known as Partial<FastifyError>;
+  if (cause instanceof HeadwaterError) return cause;
+  const { statusCode, message } = cause as Partial<FastifyError>;
   if (statusCode === 413) return new HeadwaterError('HW_TOO_LARGE', message ?? 'too large', { cause });
   if (statusCode !== undefined && statusCode < 500) {
     const details = { field: 'body', where: 'body' };
