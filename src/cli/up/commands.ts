@@ -52,6 +52,11 @@ export function fileServerArgs(
     '--data',
     join(data, 'servers', name),
     ...(limit === undefined ? [] : ['--limit', String(limit)]),
+    // Its log is a file: what it does is seen at the fleet.
+    '--interval',
+    '3600',
+    '--log',
+    'warn',
     '--json',
   ];
 }
