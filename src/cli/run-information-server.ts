@@ -30,7 +30,7 @@ export async function runInformationServer(
     { level: request.log, base: { pid: process.pid }, redact: SECRETS },
     pino.destination({ fd: 2, sync: false }),
   );
-  const server = await startInformationServer({ ...request.server, log });
+  const server = await startInformationServer({ ...request.server, log, signal: interrupts.signal });
   const { url, port } = server;
   const said = {
     event: 'ready',

@@ -1,4 +1,4 @@
-import { openDatabase, type Database } from '../database/database.ts';
+import type { Database } from '../database/database.ts';
 import { accountsRoutes } from './accounts/routes.ts';
 import { accountsTasks } from './accounts/tasks.ts';
 import { makeFirstAdmin } from './accounts/first-admin.ts';
@@ -15,6 +15,7 @@ import { fleetId, settleJoinToken } from './platform/fleet-facts.ts';
 import { healthRoutes } from './platform/health.ts';
 import { listen } from './platform/http-server.ts';
 import { Metrics } from './platform/metrics.ts';
+import { openPatiently } from './platform/open-patiently.ts';
 import { serversRoutes } from './servers/routes.ts';
 import { silenceTasks } from './servers/silence.ts';
 import type { InformationServerSettings, StartSettings } from './settings.ts';
@@ -55,7 +56,7 @@ export interface InformationServer extends AsyncDisposable {
  */
 export async function startInformationServer(options: InformationServerOptions): Promise<InformationServer> {
   const settings = normaliseInformationServerOptions(options);
-  const database = await openDatabase(settings.database);
+  const database = await openPatiently(settings);
   try {
     return await start(settings, database);
   } catch (error) {
@@ -134,9 +135,14 @@ interface Running {
 async function stop({ app, database, leadership, stopping, grace }: Running): Promise<void> {
   // Streams and long polls end by this; requests that are under way are finished.
   stopping.abort();
-  const cut = setTimeout(() => app.server.closeAllConnections(), grace);
+  const { promise: late, resolve: beLate } = Promise.withResolvers<void>();
+  const cut = setTimeout(() => {
+    app.server.closeAllConnections();
+    beLate();
+  }, grace);
   try {
-    await Promise.all([app.close(), leadership?.stop()]);
+    // A task that hears of no end must not hold up the server's: what it would write is refused.
+    await Promise.all([app.close(), Promise.race([leadership?.stop(), late])]);
   } finally {
     clearTimeout(cut);
     await database.close();

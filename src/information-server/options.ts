@@ -56,6 +56,7 @@ const OPTIONS = z.strictObject({
     .partial()
     .optional(),
   log: z.custom<StartSettings['log']>((value) => typeof value === 'object' && value !== null).optional(),
+  signal: z.instanceof(AbortSignal).optional(),
   checkAnswers: z.boolean().default(false),
   grace: z.number().nonnegative().default(STOP_GRACE),
 });
@@ -86,6 +87,7 @@ export function normaliseInformationServerOptions(options: InformationServerOpti
     joinToken: given.joinToken,
     times: { ...TIMES, ...definedOf(given.times ?? {}) },
     log: given.log ?? pino({ level: 'silent' }),
+    signal: given.signal ?? new AbortController().signal,
     checkAnswers: given.checkAnswers,
     grace: given.grace,
   };

@@ -33,6 +33,8 @@ export interface StartSettings extends Omit<InformationServerSettings, 'publicUr
   readonly log: FastifyBaseLogger;
   /** Whether answers are held to their schemas before they are sent: it costs as much as some of the answers. */
   readonly checkAnswers: boolean;
+  /** Stops waiting for a database that is not there yet. */
+  readonly signal: AbortSignal;
   /** Milliseconds that requests may take to finish once the server is to stop. */
   readonly grace: number;
 }
