@@ -184,7 +184,7 @@ export class Announcer {
     const found = inventory.changedSince(from, MOST_ANNOUNCED + 1);
     const page = fitting(open === undefined ? found : found.filter(({ version }) => version <= open.to));
     const last = open?.last ?? page.length === found.length;
-    const to = open?.to ?? (last ? Math.max(1, inventory.version) : (page.at(-1)?.version ?? from));
+    const to = open?.to ?? (last ? inventory.version : (page.at(-1)?.version ?? from));
     const changes = page.filter(({ held, withdrawn }) => !(held && withdrawn));
     return { telling: { from, to, whole, last: whole ? last : true }, changes };
   }

@@ -252,8 +252,7 @@ export class FleetServer {
   /** Once for each version of what is held. */
   #tellWhenDone(): void {
     const { version } = this.#stock.inventory;
-    if (this.#announced === version || this.#link?.known !== Math.max(1, version) || !this.#stock.isHashed)
-      return;
+    if (this.#announced === version || this.#link?.known !== version || !this.#stock.isHashed) return;
     this.#announced = version;
     this.#options.onEvent({ event: 'announced', files: this.#stock.inventory.counts().held, version });
   }

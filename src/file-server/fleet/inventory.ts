@@ -37,6 +37,8 @@ export interface Holding {
 /** Where a content can be read. */
 export type Place = Pick<SeenFile, 'folder' | 'name' | 'path' | 'state'>;
 
+/** What an empty list is told as: 0 means that nothing was told. */
+const FIRST_VERSION = 1;
 /** Sorts after every name: no UTF-8 text begins with more. */
 const LAST = '\u{10ffff}';
 const HOLDING = 'manifest, sha256, size, chunk_size, name, missing, version, held, withdrawn';
@@ -54,12 +56,12 @@ export class Inventory {
   constructor(state: StateFile, onChange: () => void) {
     this.#state = state;
     this.#onChange = onChange;
-    this.#version = Number(state.fact('version') ?? 0);
+    this.#version = Number(state.fact('version') ?? FIRST_VERSION);
     // What hindered it then may be over.
     state.run('update files set retry_at = 0 where retry_at > 0');
   }
 
-  /** Grows with every change of what is held; 0: nothing was ever. */
+  /** Grows with every change of what is held. */
   get version(): number {
     return this.#version;
   }
