@@ -51,9 +51,14 @@ async function loadFleetDownload(...args: Parameters<typeof FleetDownload>): Pro
   return (await import('./fleet/fleet-download.ts')).loadFleetDownload(...args);
 }
 
-/** A pipe's reader may be slow, and Node waits for it aside; a file it would write to on the main thread. */
+/**
+ * Who reads from a pipe, a socket or a terminal may be slow, and Node waits for him aside. To anything else, a file or
+ * a device, it would write on the main thread, and keep nobody's memory for it to be used again.
+ */
 function openOutput(): Writable {
-  return fstatSync(1).isFile() ? createWriteStream('', { fd: 1, autoClose: false }) : process.stdout;
+  const output = fstatSync(1);
+  const read = output.isFIFO() || output.isSocket() || process.stdout.isTTY;
+  return read ? process.stdout : createWriteStream('', { fd: 1, autoClose: false });
 }
 
 /** `headwater get`. */

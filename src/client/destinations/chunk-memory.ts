@@ -13,6 +13,8 @@ export class ChunkMemory {
   readonly #free: Uint8Array[] = [];
   readonly #waiting: ((chunk: Uint8Array) => void)[] = [];
   #hedges = 0;
+  /** Chunks that somebody has: fetches, waits with, or writes. */
+  #lent = 0;
 
   /**
    * @param memory bytes
@@ -33,35 +35,48 @@ export class ChunkMemory {
 
   /** Memory for a chunk within the window. */
   take(bytes: number): Uint8Array {
+    this.#lent++;
     return (this.#free.pop() ?? new Uint8Array(this.#chunkSize)).subarray(0, bytes);
   }
 
   /** Memory for a chunk that another lane fetches too; undefined: `grant` is called with it when there is some. */
   takeSpare(bytes: number, grant: (chunk: Uint8Array) => void): Uint8Array | undefined {
-    if (this.#hedges < this.#spare) {
-      this.#hedges++;
-      return this.take(bytes);
+    if (!this.#fits) {
+      this.#waiting.push(grant);
+      return undefined;
     }
-    this.#waiting.push(grant);
-    return undefined;
+    this.#hedges++;
+    return this.take(bytes);
   }
 
   /** Nobody uses it any more. */
   give(chunk: Uint8Array): void {
-    if (!this.#reuse) return;
-    this.#free.push(new Uint8Array(chunk.buffer, chunk.byteOffset, this.#chunkSize));
+    this.#lent--;
+    if (this.#reuse) this.#free.push(new Uint8Array(chunk.buffer, chunk.byteOffset, this.#chunkSize));
+    this.#serve();
   }
 
   /** A hedge is over; where its memory went is another matter. */
   endSpare(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#hedges--;
-    else next(this.take(this.#chunkSize));
+    this.#hedges--;
+    this.#serve();
   }
 
   /** Who waited does so no more. */
   forget(grant: (chunk: Uint8Array) => void): void {
     const at = this.#waiting.indexOf(grant);
     if (at >= 0) this.#waiting.splice(at, 1);
+  }
+
+  /** A hedge that is over may have left its memory to a chunk that waits, and its rival may have memory for a while yet. */
+  get #fits(): boolean {
+    return this.#hedges < this.#spare && this.#lent < this.window + this.#spare;
+  }
+
+  #serve(): void {
+    while (this.#waiting.length > 0 && this.#fits) {
+      this.#hedges++;
+      this.#waiting.shift()?.(this.take(this.#chunkSize));
+    }
   }
 }

@@ -55,3 +55,21 @@ test('second lanes wait for each other, in the order they came; who gave up is p
   memory.endSpare();
   assert.ok(memory.takeSpare(1000, never), 'one of the two places is free again');
 });
+
+test('a second lane waits while all memory is lent, whoever has it', () => {
+  const memory = new ChunkMemory(8000, 1000, true);
+  const window = Array.from({ length: memory.window }, () => memory.take(1000));
+  for (let hedge = 0; hedge < memory.spare; hedge++) assert.ok(memory.takeSpare(1000, never));
+  // Both came first: what they brought waits for its turn, and their rivals have not let go yet.
+  memory.endSpare();
+  memory.endSpare();
+  let granted = 0;
+  assert.equal(
+    memory.takeSpare(1000, () => granted++),
+    undefined,
+  );
+  const [rival] = window;
+  assert.ok(rival);
+  memory.give(rival);
+  assert.equal(granted, 1);
+});
