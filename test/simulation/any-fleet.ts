@@ -76,6 +76,8 @@ const PASSING_KINDS = [
   'unavailable',
   'paused',
   'slow-answer',
+  'withdrawn',
+  'gone',
 ] as const;
 
 const FINAL_KINDS = ['lies', 'answers', 'found-out'] as const;

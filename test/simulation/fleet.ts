@@ -97,6 +97,8 @@ export interface Trouble extends Span {
  * - `answers`: goes on with what runs, answers new requests with a fault of another kind
  * - `lies`: sends wrong bytes
  * - `slow-answer`: takes two seconds more to answer
+ * - `withdrawn`: goes on with what runs; the client is told not to ask it for anything new
+ * - `gone`: the client is told that it is not there, and cuts what runs
  * - `found-out`: the client finds outside a lane that it holds another file, and bans it
  */
 export type TroubleKind =
@@ -109,6 +111,8 @@ export type TroubleKind =
   | 'answers'
   | 'lies'
   | 'slow-answer'
+  | 'withdrawn'
+  | 'gone'
   | 'found-out';
 
 /** What a `slow-answer` adds, and how long a connection that nobody refuses takes to fail. */

@@ -23,7 +23,12 @@ const NOTICED: Readonly<Record<Defect, readonly PromiseName[]>> = {
   'ignores-bans': ['asks nobody who is away', 'says what is so'],
   'ignores-retry-after': ['asks nobody who is away'],
   'never-retries': ['always finishes'],
-  'loses-cancelled-chunks': ['always finishes', 'no source idle', 'says what is so'],
+  'loses-cancelled-chunks': [
+    'always finishes',
+    'no source idle',
+    'says what is so',
+    'hedges only what is owed',
+  ],
   'forgets-a-chunk': ['always finishes', 'no source idle'],
   'cuts-begun-chunks': ['cuts only what has not begun'],
   'hedges-over-budget': ['waste within the budget'],
@@ -33,7 +38,8 @@ const NOTICED: Readonly<Record<Defect, readonly PromiseName[]>> = {
   'ignores-holds': ['patient with those who send'],
   spins: ['no live-lock'],
   'never-steals': ['no source idle'],
-  'uses-one-source': ['no source idle'],
+  // When the one is withdrawn for good, nothing comes any more.
+  'uses-one-source': ['no source idle', 'always finishes'],
   'keeps-losers': ['every chunk once', 'waste is counted'],
 };
 

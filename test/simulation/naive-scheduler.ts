@@ -69,6 +69,7 @@ export class NaiveScheduler implements SchedulerApi {
       has,
       state: 'running',
       retryAt: 0,
+      withdrawn: false,
       failures: 0,
       retryMs: FIRST_RETRY_MS,
       badChunks: 0,
@@ -104,18 +105,23 @@ export class NaiveScheduler implements SchedulerApi {
     const source = this.#sources.get(id);
     if (source === undefined || source.state === 'banned') return;
     source.state = 'waiting';
+    source.withdrawn = true;
     source.retryAt = Infinity;
     this.#pending.push({ type: 'source', source: id, state: 'waiting', fault: 'withdrawn' });
     if (cut && source.lane !== undefined) this.#cancel(source.lane, 'source-gone');
   }
 
-  recall(id: number, now: number): void {
-    this.retry(id, now);
+  recall(id: number): void {
+    const source = this.#sources.get(id);
+    if (source === undefined) return;
+    source.withdrawn = false;
+    if (source.state !== 'waiting') return;
+    source.state = 'running';
+    this.#pending.push({ type: 'source', source: id, state: 'running' });
   }
 
-  retry(id: number, now: number): void {
-    const source = this.#sources.get(id);
-    if (source !== undefined) source.retryAt = now;
+  retry(id: number): void {
+    if (this.#sources.get(id)?.withdrawn === false) this.recall(id);
   }
 
   headArrived(id: number, now: number): void {
@@ -136,7 +142,7 @@ export class NaiveScheduler implements SchedulerApi {
     source.totalBytes += bytes;
     source.retryMs = FIRST_RETRY_MS;
     if (now > source.since) source.rate = source.bytes / (now - source.since);
-    if (source.state !== 'waiting') return;
+    if (source.state !== 'waiting' || source.withdrawn) return;
     source.state = 'running';
     this.#pending.push({ type: 'source', source: source.id, state: 'running' });
   }
@@ -389,6 +395,7 @@ export class NaiveScheduler implements SchedulerApi {
     source.failures++;
     if (source.state === 'banned') return;
     if (FOREVER.includes(fault.kind)) return this.ban(source.id, fault.kind);
+    if (source.withdrawn) return;
     const asked = this.#defect === 'ignores-retry-after' ? 0 : (fault.retryAfter ?? 0);
     source.state = 'waiting';
     source.retryAt = now + Math.max(asked, source.retryMs * (1 + this.#options.random() / 4));

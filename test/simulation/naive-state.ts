@@ -44,6 +44,7 @@ export interface NaiveSource {
   has: Bitmap | undefined;
   state: 'running' | 'waiting' | 'banned';
   retryAt: number;
+  withdrawn: boolean;
   failures: number;
   retryMs: number;
   badChunks: number;

@@ -9,7 +9,17 @@ export const MOST_BACKOFF_MS = 60_000;
 const MOST_WAKES_A_SECOND = 100;
 const MOST_WAKES_A_CHUNK = 4;
 
-const PASSING = ['refuses', 'resets', 'stopped', 'unplugged', 'unavailable', 'paused', 'slow-answer'];
+const PASSING = [
+  'refuses',
+  'resets',
+  'stopped',
+  'unplugged',
+  'unavailable',
+  'paused',
+  'slow-answer',
+  'withdrawn',
+  'gone',
+];
 
 /** An honest source that holds everything in the end and is away for a while at the most. */
 export function isAnchor(script: SourceScript): boolean {

@@ -87,6 +87,7 @@ export class Referee {
     if (this.#lanes.has(lane)) fail('lanes are used once', now, what);
     const asked = this.#joined(source, now);
     const standing = this.#of(source);
+    if (asked.withdrawn) fail('asks nobody who is away', now, `${what}: the source is withdrawn`);
     if (standing.state === 'banned') fail('asks nobody who is away', now, `${what}: the source is banned`);
     if (!this.mayAsk(source, now)) {
       fail('asks nobody who is away', now, `${what}: the source waits until ${standing.retryAt}`);
@@ -147,17 +148,21 @@ export class Referee {
   }
 
   #announced(action: Extract<Action, { type: 'source' }>, now: number): void {
-    const { source, state, retryAt } = action;
+    const { source, state, fault, retryAt } = action;
     this.#joined(source, now);
     const standing = this.#of(source);
     const what = `source ${source} said to be ${state}`;
     if (standing.state === 'banned') fail('says what is so', now, `${what}: it is banned`);
-    if (state === 'waiting' && !(retryAt !== undefined && retryAt > now && retryAt < Infinity)) {
+    if (
+      state === 'waiting' &&
+      fault !== 'withdrawn' &&
+      !(retryAt !== undefined && retryAt > now && retryAt < Infinity)
+    ) {
       fail('says what is so', now, `${what} until ${retryAt}`);
     }
-    if (state !== 'running' && action.fault === undefined) fail('says what is so', now, `${what}: no reason`);
+    if (state !== 'running' && fault === undefined) fail('says what is so', now, `${what}: no reason`);
     standing.state = state;
-    standing.retryAt = retryAt ?? 0;
+    standing.retryAt = retryAt ?? (state === 'waiting' ? Infinity : 0);
     standing.announced = true;
   }
 
@@ -168,6 +173,11 @@ export class Referee {
     const { lanes } = this.#joined(lane.source, now);
     standing.leaveAlone = Math.max(standing.leaveAlone, now + fault.retryAfter);
     standing.answering = [...lanes].filter((other) => other !== lane && other.stage === 'body').length;
+  }
+
+  /** The driver is about to tell the scheduler that the source may be asked, whatever it asked for itself. */
+  recalled(source: number): void {
+    this.#of(source).leaveAlone = 0;
   }
 
   /** A wrong chunk of this source was found. */

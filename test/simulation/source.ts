@@ -3,6 +3,8 @@ import type { Fault } from '../../src/core/scheduler/types.ts';
 import { SLOW_ANSWER_MS, type SourceScript, type Trouble, type TroubleKind } from './fleet.ts';
 import type { Lane } from './lane.ts';
 
+const WITHDRAWN = ['withdrawn', 'gone'] as const;
+
 /** A source as it is at this moment of a run. */
 export class SimulatedSource {
   readonly id: number;
@@ -48,6 +50,11 @@ export class SimulatedSource {
     return false;
   }
 
+  /** The client was told not to ask it. */
+  get withdrawn(): boolean {
+    return this.in(...WITHDRAWN);
+  }
+
   /** Bytes a second that its connections carry together now. */
   get rate(): number {
     return this.#rate * this.#waver;
@@ -61,7 +68,8 @@ export class SimulatedSource {
   /** Bytes a second that a client without doubts, with `connections` of them, could have from it now. */
   capacity(now: number, connections: number): number {
     const start = this.script.joinsAt + this.script.connectMs + this.script.firstByteMs;
-    if (now < start || this.silent || this.in('refuses', 'unavailable', 'answers', 'lies')) return 0;
+    if (now < start || this.silent || this.in('refuses', 'unavailable', 'answers', 'lies', ...WITHDRAWN))
+      return 0;
     return Math.min(this.rate, Math.min(connections, this.script.accepts) * this.script.perConnection);
   }
 

@@ -36,6 +36,7 @@ export class Weather {
       source.joined = true;
       this.#scene.note(() => `joins ${id}`);
       scheduler.addSource(id, this.#scene.now, script.part === undefined ? undefined : source.holding);
+      if (source.withdrawn) scheduler.withdraw(id, source.in('gone'), this.#scene.now);
       this.#scene.asked = true;
     });
     for (const { at, rate } of script.rate.slice(1)) {
@@ -54,6 +55,7 @@ export class Weather {
         this.#scene.note(() => `source ${id} is over ${trouble.kind}`);
         source.end(trouble);
         this.#fetcher.wake(source);
+        this.#recall(source, trouble);
       });
     }
     if (script.jitter > 0) this.#waver(source);
@@ -90,9 +92,23 @@ export class Weather {
     }
     if (trouble.kind !== 'resets') source.begin(trouble);
     this.#scene.flowChanged = true;
+    if (trouble.kind === 'withdrawn' || trouble.kind === 'gone') {
+      if (source.joined) scheduler.withdraw(source.id, trouble.kind === 'gone', now);
+      this.#scene.asked = true;
+      return;
+    }
     if (trouble.kind !== 'refuses' && trouble.kind !== 'resets') return;
     source.open.clear();
     for (const lane of source.lanes) this.#fetcher.fail(lane, { kind: 'connect' });
+  }
+
+  /** Who is banned stays so: what for is the scheduler's matter. */
+  #recall(source: SimulatedSource, { kind }: Trouble): void {
+    const { scheduler, referee, now } = this.#scene;
+    if ((kind !== 'withdrawn' && kind !== 'gone') || !source.joined || source.withdrawn) return;
+    referee.recalled(source.id);
+    if (!referee.isBanned(source.id)) scheduler.recall(source.id, now);
+    this.#scene.asked = true;
   }
 
   #hold(held: boolean): void {
