@@ -48,8 +48,14 @@ export async function runUp(request: UpRequest, around: UpSurroundings): Promise
       const { email, password } = admin;
       printer.event({ event: 'admin', email, ...(password !== undefined && { password }) });
     }
+    await writeState(data, stateOf(plan, []));
+    const { servers, informationServers } = plan;
+    printer.event({
+      event: 'starting',
+      servers: servers.length,
+      informationServers: informationServers.length,
+    });
     await run({ request, around, plan, printer, inPlace, signal: interrupts.signal });
-    printer.close();
     printer.event({ event: 'end' });
   } finally {
     printer.close();
@@ -69,9 +75,14 @@ interface Work {
 async function run({ request, around, plan, printer, inPlace, signal }: Work): Promise<void> {
   const urls = plan.informationServers.map(({ url }) => url);
   const view = new FleetView(urls, () => localToken(plan.data, around.env));
+  const remember = stateKeeper(plan);
   const quit = new AbortController();
   const over = AbortSignal.any([signal, quit.signal]);
-  const fleet = new UpFleet(plan, view, around.env, (event) => printer.event(event));
+  const fleet: UpFleet = new UpFleet(plan, view, around.env, (event) => {
+    printer.event(event);
+    // Whoever starts after this one was killed waits for these.
+    if (event.event === 'process') void remember(fleet.pids);
+  });
   // A second Ctrl-C ends this process at once, and nothing may be left behind.
   const atOnce = (): void => fleet.kill();
   process.on('exit', atOnce);
@@ -82,10 +93,9 @@ async function run({ request, around, plan, printer, inPlace, signal }: Work): P
       if (over.aborted) return;
       throw error;
     }
-    await writeState(plan.data, stateOf(plan, fleet.pids));
     const [url = ''] = urls;
-    const { data, folders } = plan;
-    printer.event({ event: 'ready', url, data, folders, ...(await fleet.look()) });
+    const { data, folders, ownFolder } = plan;
+    printer.event({ event: 'ready', url, data, folders, ownFolder, ...(await fleet.look()) });
     const operator = new OperatorConsole(around.stdin, inPlace, {
       onLine: (line) => {
         void obey(line, fleet, printer, () => quit.abort());
@@ -100,10 +110,21 @@ async function run({ request, around, plan, printer, inPlace, signal }: Work): P
       operator.close();
     }
   } finally {
+    printer.event({ event: 'stopping' });
     await fleet.stop();
+    printer.event({ event: 'status', ...fleet.status });
     process.off('exit', atOnce);
-    await writeState(plan.data, stateOf(plan, []));
+    await remember([]);
   }
+}
+
+/** Writes down what runs, one after the other; what cannot be written now is with the next. */
+function stateKeeper(plan: UpPlan): (pids: readonly number[]) => Promise<void> {
+  let last = Promise.resolve();
+  return (pids) => {
+    last = last.then(() => writeState(plan.data, stateOf(plan, pids))).catch(() => undefined);
+    return last;
+  };
 }
 
 async function watch(fleet: UpFleet, printer: UpPrinter, every: number, signal: AbortSignal): Promise<void> {

@@ -73,11 +73,15 @@ export function fleetServerLine({
   return `${name} (${zone}): ${state}, ${count(clients, 'client')}, ${size(bytesSent)} sent, ${rate(now)}, ${count(files, 'file')}`;
 }
 
-/** `  information servers: 127.0.0.1:8080 leads, 127.0.0.1:8081 away`. */
+/** `  information servers: 127.0.0.1:8080 leads, :8081, :8082 away`. */
 export function informationLine(servers: readonly UpInformationServer[]): string {
-  const each = servers.map(
-    ({ url, ready, leader }) => `${new URL(url).host}${leader ? ' leads' : ready ? '' : ' away'}`,
-  );
+  const [first] = servers;
+  const machine = first === undefined ? '' : new URL(first.url).hostname;
+  const each = servers.map(({ url, pid, ready, leader }) => {
+    const { host, hostname, port } = new URL(url);
+    const name = url !== first?.url && hostname === machine ? `:${port}` : host;
+    return `${name}${leader ? ' leads' : ready ? '' : pid === undefined ? ' ended' : ' away'}`;
+  });
   return `  information ${servers.length === 1 ? 'server' : 'servers'}: ${each.join(', ')}`;
 }
 

@@ -6,6 +6,7 @@ import { oneLine } from './plain-text.ts';
 import type { PrintStream } from './printer.ts';
 import type { Screen } from './screen.ts';
 import { showsBlocks } from './unicode.ts';
+import { wrapWords } from './wrap-words.ts';
 
 /** Shows a fleet at work to somebody. One kind for a terminal, one for a log, one for programs. */
 export interface UpPrinter {
@@ -65,12 +66,29 @@ export function terminalUpPrinter(stream: PrintStream, screen: Screen, program: 
     screen.draw([...table(), `> ${oneLine(typed).slice(-(columns - 4))}`]);
   };
   const above = (text: string): void => {
-    screen.above(text);
+    const { columns = 80 } = stream;
+    screen.above(
+      text
+        .split('\n')
+        .map((line) => wrapWords(line, columns - 1))
+        .join('\n'),
+    );
     draw();
+  };
+  const close = (): void => {
+    if (!open) return;
+    open = false;
+    screen.draw(table());
+    screen.leave('keep');
   };
   return {
     event(event) {
-      if ('servers' in event) now = event;
+      if (event.event === 'end') {
+        close();
+        stream.write(`${sentenceOf(event, program)}\n`);
+        return;
+      }
+      if (event.event === 'status' || event.event === 'ready') now = event;
       const text =
         event.event === 'status' || event.event === 'state' ? undefined : sentenceOf(event, program);
       if (text === undefined) draw();
@@ -85,12 +103,7 @@ export function terminalUpPrinter(stream: PrintStream, screen: Screen, program: 
       typed = line;
       draw();
     },
-    close() {
-      if (!open) return;
-      open = false;
-      screen.draw(table());
-      screen.leave('keep');
-    },
+    close,
   };
 }
 
@@ -100,6 +113,10 @@ function isDeath(event: UpEvent): boolean {
 
 function sentenceOf(event: Exclude<UpEvent, { event: 'status' }>, program: string): string | undefined {
   switch (event.event) {
+    case 'starting':
+      return `Starting ${partsOf(event.servers, event.informationServers)}.`;
+    case 'stopping':
+      return 'Stopping.';
     case 'note':
       return `note: ${oneLine(event.message)}`;
     case 'admin':
@@ -127,13 +144,12 @@ function adminText({ email, password }: Extract<UpEvent, { event: 'admin' }>): s
 }
 
 function readyText(
-  { url, servers, folders, data, informationServers }: Extract<UpEvent, { event: 'ready' }>,
+  { url, servers, folders, ownFolder, data, informationServers }: Extract<UpEvent, { event: 'ready' }>,
   program: string,
 ): string {
-  const all = `${count(servers.length, 'file server')} and ${count(informationServers.length, 'information server')}`;
   const lines = [
-    `A fleet of ${all} is up at ${url}`,
-    `  files   ${folders.map(oneLine).join(', ')}`,
+    `A fleet of ${partsOf(servers.length, informationServers.length)} is up at ${url}`,
+    `  files   ${folders.map(oneLine).join(', ')}${ownFolder ? '   (put some there, or start with --folder DIR)' : ''}`,
     `  data    ${oneLine(data)}   (logs in ${oneLine(data)}/logs)`,
     '',
     `  ${program} login ${url}`,
@@ -143,6 +159,10 @@ function readyText(
     'Keys: 2 pauses server 2, r2 resumes it, e2 ends it, q or Ctrl-C stops everything.',
   ];
   return lines.join('\n');
+}
+
+function partsOf(servers: number, informationServers: number): string {
+  return `${count(servers, 'file server')} and ${count(informationServers, 'information server')}`;
 }
 
 function processSentence(event: Extract<UpEvent, { event: 'process' }>): string | undefined {

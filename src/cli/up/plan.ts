@@ -46,43 +46,35 @@ export interface PlannedServer {
 export async function planOf(request: UpRequest, before: UpState | undefined): Promise<UpPlan> {
   const { data } = request;
   const address = request.address ?? before?.address ?? ADDRESS;
-  const ports = new Ports(address);
-  const notes: string[] = [];
   const zones = request.zones ?? zonesOf(before) ?? ZONES;
   const count = request.servers ?? before?.servers.length ?? SERVERS;
   const informationCount =
     request.informationServers ?? before?.informationServers.length ?? INFORMATION_SERVERS;
 
-  const keep = async (what: string, port: number | undefined, from: number): Promise<number> => {
-    const kept = port === undefined ? undefined : await ports.ifFree(port);
-    if (kept !== undefined) return kept;
-    const found = await ports.from(from);
-    if (port !== undefined)
-      notes.push(`${what} had port ${port}, which is taken by something else now: it has ${found}`);
-    return found;
-  };
-
-  const named = request.port !== undefined && request.port > 0 ? request.port : undefined;
-  // Any free one goes for all of them.
-  const base = named ?? (request.port === 0 ? 0 : UP_PORT);
-  const informationServers: UpPlan['informationServers'][number][] = [];
-  for (let at = 0; at < informationCount; at++) {
-    const name = `information-server-${at + 1}`;
-    const last = informationServers.at(-1)?.port ?? base;
-    const port =
-      at === 0 && named !== undefined
-        ? await ports.exactly(named)
-        : await keep(name, before?.informationServers[at]?.port, base === 0 ? 0 : last);
-    informationServers.push({ name, port, url: urlOf(address, port) });
-  }
-  const servers: PlannedServer[] = [];
-  for (let at = 0; at < count; at++) {
-    const known = before?.servers[at];
-    const name = known?.name ?? `server-${at + 1}`;
-    const zone = (request.zones === undefined ? known?.zone : undefined) ?? zones[at % zones.length] ?? 'a';
-    const last = servers.at(-1)?.port ?? informationServers.at(-1)?.port ?? base;
-    servers.push({ name, zone, port: await keep(name, known?.port, base === 0 ? 0 : last) });
-  }
+  const first = request.port === 0 ? undefined : request.port;
+  const informationNames = numbered('information-server', informationCount);
+  const serverNames = numbered('server', count);
+  const { chosen, notes } = await portsOf(
+    [
+      ...informationNames.map((name, at) => ({
+        name,
+        exactly: at === 0 ? first : undefined,
+        had: before?.informationServers[at]?.port,
+      })),
+      ...serverNames.map((name, at) => ({ name, had: before?.servers[at]?.port })),
+    ],
+    request.port ?? UP_PORT,
+    new Ports(address),
+  );
+  const informationServers = informationNames.map((name, at) => {
+    const port = chosen[at] ?? 0;
+    return { name, port, url: urlOf(address, port) };
+  });
+  const servers = serverNames.map((name, at): PlannedServer => {
+    const known = request.zones === undefined ? before?.servers[at]?.zone : undefined;
+    const zone = known ?? zones[at % zones.length] ?? 'a';
+    return { name, zone, port: chosen[informationCount + at] ?? 0 };
+  });
   const own = join(data, 'files');
   const folders = request.folders ?? before?.folders ?? [own];
   const ownFolder = folders.length === 1 && folders[0] === own;
@@ -98,6 +90,49 @@ export async function planOf(request: UpRequest, before: UpState | undefined): P
     limit: limit === Infinity ? undefined : limit,
     notes,
   };
+}
+
+interface PortWanted {
+  readonly name: string;
+  /** It was told to have this one. */
+  readonly exactly?: number | undefined;
+  /** It had this one the last time. */
+  readonly had: number | undefined;
+}
+
+/**
+ * A port for each, and what is to be said of it. Whoever had one has it before somebody new takes it.
+ *
+ * @param from ports that nobody had are taken from here up; 0: any free one
+ * @throws HeadwaterError `HW_LISTEN`
+ */
+async function portsOf(
+  wanted: readonly PortWanted[],
+  from: number,
+  ports: Ports,
+): Promise<{ chosen: readonly number[]; notes: readonly string[] }> {
+  const kept: (number | undefined)[] = [];
+  for (const { exactly } of wanted)
+    kept.push(exactly === undefined ? undefined : await ports.exactly(exactly));
+  for (const [at, { had }] of wanted.entries()) {
+    if (had !== undefined) kept[at] ??= await ports.ifFree(had);
+  }
+  const notes: string[] = [];
+  const chosen: number[] = [];
+  let last = from;
+  for (const [at, { name, had, exactly }] of wanted.entries()) {
+    const port = kept[at] ?? (await ports.from(last));
+    chosen.push(port);
+    if (from !== 0) last = port;
+    if (had !== undefined && had !== port && exactly === undefined) {
+      notes.push(`${name} had port ${had}, which is taken by something else now: it has ${port}`);
+    }
+  }
+  return { chosen, notes };
+}
+
+function numbered(name: string, count: number): string[] {
+  return Array.from({ length: count }, (_, at) => `${name}-${at + 1}`);
 }
 
 /** What the next start is to find. */

@@ -41,6 +41,8 @@ export class UpFleet {
       },
       onEnd: (end: ChildEnd): void => {
         this.#ends.set(end.name, end);
+        // That they end is what was asked for.
+        if (this.#stopping) return;
         tell({ event: 'process', state: end.restartIn === undefined ? 'ended' : 'died', ...end });
       },
     };

@@ -44,6 +44,7 @@ export interface UpStatus {
 /** What `up` tells, one JSON object a line. */
 export type UpEvent =
   | { readonly event: 'note'; readonly message: string }
+  | { readonly event: 'starting'; readonly servers: number; readonly informationServers: number }
   | { readonly event: 'admin'; readonly email: string; readonly password?: string }
   | ({
       readonly event: 'ready';
@@ -51,6 +52,8 @@ export type UpEvent =
       readonly url: string;
       readonly data: string;
       readonly folders: readonly string[];
+      /** Nobody named a folder: it is one in the data folder, empty at first. */
+      readonly ownFolder: boolean;
     } & UpStatus)
   | ({ readonly event: 'status' } & UpStatus)
   | { readonly event: 'state'; readonly name: string; readonly state: UpServerState }
@@ -62,4 +65,5 @@ export type UpEvent =
       readonly pid: number | undefined;
     }
   | { readonly event: 'fault'; readonly code: ErrorCode; readonly message: string }
+  | { readonly event: 'stopping' }
   | { readonly event: 'end' };
