@@ -17,7 +17,7 @@ export interface Engine {
   readonly name: 'docker' | 'podman';
   /** Arguments after `docker` or `podman`. Throws when it fails, unless told otherwise. */
   run(args: readonly string[], options?: { readonly mayFail?: boolean }): Ran;
-  compose(args: readonly string[], env: NodeJS.ProcessEnv): Ran;
+  compose(args: readonly string[], env: NodeJS.ProcessEnv, options?: { readonly mayFail?: boolean }): Ran;
   /** Builds an image from a Dockerfile. */
   build(tag: string, dockerfile: string, context: string): Ran;
 }
@@ -46,7 +46,7 @@ export function findEngine(): Engine {
 const docker: Engine = {
   name: 'docker',
   run: (args, options) => call('docker', args, process.env, options),
-  compose: (args, env) => call('docker', ['compose', ...args], env),
+  compose: (args, env, options) => call('docker', ['compose', ...args], env, options),
   build: (tag, dockerfile, context) =>
     call('docker', ['build', '-q', '-t', tag, '-f', dockerfile, context], process.env),
 };
@@ -54,7 +54,7 @@ const docker: Engine = {
 const podman: Engine = {
   name: 'podman',
   run: (args, options) => call('podman', args, process.env, options),
-  compose: (args, env) => call('podman-compose', args, env),
+  compose: (args, env, options) => call('podman-compose', args, env, options),
   // Docker's format: the other one has no health checks. A change of root works where namespaces are not allowed.
   build: (tag, dockerfile, context) =>
     call(

@@ -68,7 +68,7 @@ export class Stack {
   }
 
   up(): void {
-    this.#compose('up', '-d');
+    this.#compose(['up', '-d']);
   }
 
   start(service: string): void {
@@ -124,7 +124,8 @@ export class Stack {
   /** Takes everything away again: containers, networks, volumes, the image, the folder. */
   remove(): void {
     try {
-      this.#compose('down', '-v', '-t', '1');
+      // Also what was not started: it fails for that, and takes the rest away.
+      this.#compose(['down', '-v', '-t', '1'], { mayFail: true });
     } finally {
       const engine = this.#engine;
       // podman-compose leaves its networks.
@@ -135,7 +136,7 @@ export class Stack {
     }
   }
 
-  #compose(...args: readonly string[]): void {
+  #compose(args: readonly string[], options: { readonly mayFail?: boolean } = {}): void {
     const overlay = this.#hasStandIns() ? ['-f', join(this.#root, 'test', 'compose', 'stand-ins.yaml')] : [];
     this.#engine.compose(
       ['-p', this.#project, '-f', join(this.#deploy, 'compose.yaml'), ...overlay, ...args],
@@ -148,6 +149,7 @@ export class Stack {
         HEADWATER_ADMIN_EMAIL: 'admin@example.org',
         HEADWATER_TEST_POSTGRES_PASSWORD: readFileSync(this.secret('postgres-password'), 'utf8').trim(),
       },
+      options,
     );
   }
 
