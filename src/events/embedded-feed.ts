@@ -1,11 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { Agent } from 'undici';
-
-import { MOST_DELIVERIES, type EventConsumer, type EventFeed, type RunningFeed } from './event-feed.ts';
-import { OncePerEvent } from './once-per-event.ts';
-import type { StreamedEvent } from './stream-lines.ts';
-import { openStream, sendDeadLetter, type InformationServers } from './stream-request.ts';
+import { Deliveries } from './deliveries.ts';
+import type { EventConsumer, EventFeed, RunningFeed } from './event-feed.ts';
+import { openStream, tellGivenUp, withConnections, type InformationServers } from './stream-request.ts';
 
 /** Milliseconds until it is asked again; doubled up to the most, taken by chance between half and all of it. */
 const FIRST_PAUSE = 100;
@@ -16,11 +13,9 @@ export function embeddedFeed(servers: InformationServers): EventFeed {
   return {
     subscribe: (consumer) => {
       const stopping = new AbortController();
-      const own = servers.dispatcher === undefined ? new Agent({ allowH2: false }) : undefined;
-      const dispatcher = servers.dispatcher ?? own;
-      const running = new EmbeddedSubscription({ ...servers, dispatcher }, consumer, stopping.signal)
-        .run()
-        .finally(async () => own?.destroy());
+      const running = withConnections(servers, (reached) =>
+        new EmbeddedSubscription(reached, consumer, stopping.signal).run(),
+      );
       const feed: RunningFeed = {
         close: () => {
           stopping.abort();
@@ -36,7 +31,7 @@ class EmbeddedSubscription {
   readonly #servers: InformationServers;
   readonly #consumer: EventConsumer;
   readonly #signal: AbortSignal;
-  readonly #once = new OncePerEvent();
+  readonly #deliveries: Deliveries;
   #position: number;
   #pause = FIRST_PAUSE;
   #turn = 0;
@@ -46,6 +41,7 @@ class EmbeddedSubscription {
     this.#consumer = consumer;
     this.#signal = signal;
     this.#position = consumer.after;
+    this.#deliveries = new Deliveries(consumer, signal);
   }
 
   async run(): Promise<void> {
@@ -72,37 +68,19 @@ class EmbeddedSubscription {
       if (isFirst) this.#consumer.state?.('connected');
       isFirst = false;
       this.#pause = FIRST_PAUSE;
-      if (line.id !== undefined && !(await this.#deliver(line, address))) return;
+      if (line.id !== undefined) {
+        const outcome = await this.#deliveries.deliver(line);
+        if (outcome.is === 'stopped') return;
+        if (outcome.is === 'given-up') {
+          await tellGivenUp(this.#servers, address, {
+            event: line,
+            cause: outcome.cause,
+            signal: this.#signal,
+          });
+        }
+      }
       this.#position = line.position;
       this.#consumer.done(line.position);
-    }
-  }
-
-  /** False: it was stopped before the work was done. */
-  async #deliver(event: StreamedEvent, address: string): Promise<boolean> {
-    for (let delivery = 1; ; delivery++) {
-      try {
-        await this.#once.run(event.id, () => this.#consumer.handle(event, this.#signal));
-        return true;
-      } catch (error) {
-        if (this.#signal.aborted) return false;
-        if (delivery >= MOST_DELIVERIES) {
-          await this.#giveUp(event, address, error);
-          return true;
-        }
-        await sleep(FIRST_PAUSE * 2 ** delivery, undefined, { signal: this.#signal }).catch(() => undefined);
-      }
-    }
-  }
-
-  async #giveUp(event: StreamedEvent, address: string, cause: unknown): Promise<void> {
-    this.#consumer.gaveUp(event, cause);
-    const { id, kind, position } = event;
-    const why = (cause instanceof Error ? cause.message : String(cause)).slice(0, 1_000);
-    try {
-      await sendDeadLetter(this.#servers, address, { event: id, kind, position, why }, this.#signal);
-    } catch {
-      // It is in this server's log.
     }
   }
 }

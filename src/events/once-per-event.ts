@@ -40,6 +40,11 @@ export class OncePerEvent {
     }
   }
 
+  /** Has it taken for done from now on: its work is not tried again. */
+  giveUp(id: string): void {
+    this.#remember(id);
+  }
+
   #remember(id: string): void {
     this.#done.add(id);
     if (this.#done.size <= this.#most) return;

@@ -1,12 +1,15 @@
-import { request, type Dispatcher } from 'undici';
+import { Agent, request, type Dispatcher } from 'undici';
 
+import type { DeadLetter } from '../core/api/events.ts';
 import { ERRORS, HeadwaterError, type ErrorCode } from '../core/errors.ts';
-import { STREAM_LOST, streamLines, type StreamLine } from './stream-lines.ts';
+import { STREAM_LOST, streamLines, type StreamedEvent, type StreamLine } from './stream-lines.ts';
 
 /** Milliseconds for an information server to begin its answer. */
 const ANSWER_TIMEOUT = 10_000;
 /** Longest error answer that is read, bytes. */
 const MOST_ERROR = 16_384;
+/** Characters told of why an event was given up. */
+const MOST_WHY = 1_000;
 
 /** How a file server asks information servers. */
 export interface InformationServers {
@@ -53,26 +56,43 @@ export async function* openStream(
   yield* streamLines(alive(answer.body, address));
 }
 
-/** Tells that an event was given up. */
-export async function sendDeadLetter(
+/** Tells that an event was given up, for the operator to see. Where that fails it is in this server's log all the same. */
+export async function tellGivenUp(
   { id, token, dispatcher }: InformationServers,
   address: string,
-  letter: { event: string; kind: string; position: number; why: string },
-  signal: AbortSignal,
+  given: { readonly event: StreamedEvent; readonly cause: unknown; readonly signal: AbortSignal },
 ): Promise<void> {
-  const answer = await ask(
-    new URL(`v1/servers/${id}/dead-letters`, address.endsWith('/') ? address : `${address}/`),
-    {
+  const { event, cause, signal } = given;
+  const why = (cause instanceof Error ? cause.message : String(cause)).slice(0, MOST_WHY);
+  const letter: DeadLetter = { event: event.id, kind: event.kind, position: event.position, why };
+  const url = new URL(`v1/servers/${id}/dead-letters`, address.endsWith('/') ? address : `${address}/`);
+  try {
+    const answer = await ask(url, {
       method: 'POST',
       headers: { authorization: `Bearer ${token()}`, 'content-type': 'application/json' },
       body: JSON.stringify(letter),
       headersTimeout: ANSWER_TIMEOUT,
       signal,
       ...(dispatcher !== undefined && { dispatcher }),
-    },
-  );
-  if (answer.statusCode !== 204) throw await refusal(answer, address);
-  await answer.body.dump();
+    });
+    await answer.body.dump();
+  } catch {
+    // See above.
+  }
+}
+
+/** Runs something with connections of its own, unless it was given some, and closes them at the end. */
+export async function withConnections(
+  servers: InformationServers,
+  run: (servers: InformationServers) => Promise<void>,
+): Promise<void> {
+  if (servers.dispatcher !== undefined) return run(servers);
+  const dispatcher = new Agent({ allowH2: false });
+  try {
+    await run({ ...servers, dispatcher });
+  } finally {
+    await dispatcher.destroy();
+  }
 }
 
 type Answered = Awaited<ReturnType<typeof request>>;

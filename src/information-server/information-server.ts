@@ -5,6 +5,8 @@ import { makeFirstAdmin } from './accounts/first-admin.ts';
 import { buildApp } from './app.ts';
 import type { App, Context, LeaderTasks, Routes } from './context.ts';
 import { eventsRoutes } from './events/routes.ts';
+import { eventsTasks } from './events/tasks.ts';
+import { filesRoutes } from './files/routes.ts';
 import { grantsRoutes } from './grants/routes.ts';
 import { keysRoutes } from './keys/routes.ts';
 import { keysTasks } from './keys/tasks.ts';
@@ -25,6 +27,7 @@ const ROUTES: readonly Routes[] = [
   healthRoutes,
   accountsRoutes,
   keysRoutes,
+  filesRoutes,
   grantsRoutes,
   serversRoutes,
   eventsRoutes,
@@ -36,6 +39,7 @@ const LEADER_TASKS: readonly LeaderTasks[] = [
   accountsTasks,
   keysTasks,
   silenceTasks,
+  eventsTasks,
 ];
 
 /** A running information server. */

@@ -45,6 +45,7 @@ export class FileServer {
   token = '';
   /** Where its events go on from. */
   position = 0;
+  zone = 'east';
 
   constructor(fleet: TestServer, name: string, instance = 1_000) {
     this.#fleet = fleet;
@@ -53,8 +54,8 @@ export class FileServer {
   }
 
   registration(): Record<string, unknown> {
-    const { name, instance } = this;
-    return { instance, name, zone: 'east', url: `http://${name}.test:1`, version: '0.1.0' };
+    const { name, instance, zone } = this;
+    return { instance, name, zone, url: `http://${name}.test:1`, version: '0.1.0' };
   }
 
   /** Registers with the join token, or with what `change` and `token` say. */
