@@ -50,6 +50,7 @@ export const FileDetails = FileEntry.extend({
 export type FileDetails = z.infer<typeof FileDetails>;
 
 export const FileChange = z.strictObject({ name: FileName.optional(), visibility: Visibility.optional() });
+export type FileChange = z.infer<typeof FileChange>;
 
 export const DownloadRequest = z.strictObject({
   zone: Zone.optional().describe('Where the client is: servers of this zone come first.'),

@@ -24,6 +24,15 @@ export async function readFiles(db: Queries, ids: readonly string[]): Promise<Ma
   return new Map(rows.map((row) => [row.id, factsOf(row)]));
 }
 
+/** Files by number, in the same way. */
+export async function factsByNumber(
+  db: Queries,
+  numbers: readonly number[],
+): Promise<Map<number, FileFacts>> {
+  const rows = await fileRows(db).where('files.number', 'in', numbers).execute();
+  return new Map(rows.map((row) => [row.number, factsOf(row)]));
+}
+
 /** The file of this name, whatever its case is: names are unique as they are written. */
 export async function readFileNamed(db: Queries, name: string): Promise<FileFacts | undefined> {
   const row = await fileRows(db).where('files.name', '=', name).executeTakeFirst();

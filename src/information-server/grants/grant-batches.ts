@@ -1,9 +1,9 @@
-import { HeadwaterError } from '../../core/errors.ts';
 import { appendEvents, type NewEvent } from '../../database/append-events.ts';
 import { newId } from '../../database/ids.ts';
 import type { Caller } from '../authentication.ts';
 import type { Context } from '../context.ts';
 import type { FileFacts } from '../files/file-facts.ts';
+import { fileNotFound } from '../files/file-not-found.ts';
 import { listedReaders, maySeeWithoutList, readerKey } from '../files/may-see.ts';
 import { perContext } from '../per-context.ts';
 import { catalogueOf } from './catalogue.ts';
@@ -164,13 +164,6 @@ function eventsOf({ caller }: GrantRequest, { id, file, holders, expiresAt }: Gr
       data: { download: id, file: file.id, name: file.name, user: caller.email, servers: servers.length },
     },
   ];
-}
-
-/** Same for a file that is not there and one that the account may not see: nobody learns which. */
-export function fileNotFound(file: string): HeadwaterError {
-  return new HeadwaterError('HW_NOT_FOUND', `there is no file ${file}, or you may not see it`, {
-    details: { file },
-  });
 }
 
 export const grantsOf = perContext((context) => new GrantBatches(context));

@@ -1,0 +1,142 @@
+import type { Transaction } from 'kysely';
+
+import type { FileChange, Visibility } from '../../core/api/files.ts';
+import { HeadwaterError } from '../../core/errors.ts';
+import { foldName } from '../../core/fold-name.ts';
+import { appendEvents, type NewEvent } from '../../database/append-events.ts';
+import type { Queries } from '../../database/database.ts';
+import type { Tables } from '../../database/tables.ts';
+import { audit, type Actor } from '../accounts/audit.ts';
+import type { Context } from '../context.ts';
+import { catalogueOf } from '../grants/catalogue.ts';
+import { audienceOf } from '../grants/grant-changes.ts';
+import { sourceWatchOf } from '../grants/source-watch.ts';
+import { readFileNamed, readFiles, type FileFacts } from './file-facts.ts';
+import { fileNotFound } from './file-not-found.ts';
+
+/** Codes of a value that must be unique and is not: PostgreSQL's, and SQLite's extended one. */
+const UNIQUE_POSTGRES = '23505';
+const UNIQUE_SQLITE = 2067;
+
+/**
+ * Gives a file another name, other readers, or both, in one transaction.
+ *
+ * @throws HeadwaterError `HW_CONFLICT` (the name is taken), `HW_USAGE` (no such user), `HW_NOT_FOUND`
+ */
+export async function changeFile(
+  context: Context,
+  { id }: Pick<FileFacts, 'id'>,
+  { name, visibility }: FileChange,
+  by: Actor,
+): Promise<FileFacts> {
+  const { database, now } = context;
+  const at = now();
+  try {
+    await database.transaction(async (db) => {
+      // Read here: somebody may have changed or deleted it meanwhile.
+      const file = await fileIn(db, id);
+      const events: NewEvent[] = [];
+      if (name !== undefined && name !== file.name) events.push(await rename(db, file, name, { at, by }));
+      if (visibility !== undefined) events.push(await show(db, file, visibility, { at, by }));
+      await appendEvents(db, database.kind, events, at);
+    });
+  } catch (error) {
+    if (name !== undefined && isTaken(error)) throw await conflict(database.queries, name);
+    throw error;
+  }
+  catalogueOf(context).files.forget();
+  return fileIn(database.queries, id);
+}
+
+/** Deletes a file: hidden at once, and its servers withdraw it. What they hold stays where it is. */
+export async function deleteFile(context: Context, { id }: Pick<FileFacts, 'id'>, by: Actor): Promise<void> {
+  const { database, now } = context;
+  const at = now();
+  const file = await database.transaction(async (db) => {
+    const file = await fileIn(db, id);
+    await db.updateTable('files').set({ deleted_at: at }).where('number', '=', file.number).execute();
+    await audit(db, { at, by, action: 'file.deleted', subject: id, details: { name: file.name } });
+    const event: NewEvent = {
+      kind: 'file.deleted',
+      audience: await audienceOf(db, file.contentId),
+      data: { file: id, manifest: file.manifestSha256, name: file.name },
+    };
+    await appendEvents(db, database.kind, [event], at);
+    return file;
+  });
+  catalogueOf(context).files.forget();
+  sourceWatchOf(context).ended({ contentId: file.contentId });
+}
+
+interface Note {
+  readonly at: number;
+  readonly by: Actor;
+}
+
+async function rename(db: Transaction<Tables>, file: FileFacts, name: string, note: Note): Promise<NewEvent> {
+  await db
+    .updateTable('files')
+    .set({ name, name_folded: foldName(name) })
+    .where('number', '=', file.number)
+    .execute();
+  const details = { from: file.name, to: name };
+  await audit(db, { ...note, action: 'file.renamed', subject: file.id, details });
+  return {
+    kind: 'file.renamed',
+    audience: await audienceOf(db, file.contentId),
+    data: { file: file.id, manifest: file.manifestSha256, name, before: file.name },
+  };
+}
+
+async function show(
+  db: Transaction<Tables>,
+  file: FileFacts,
+  visibility: Visibility,
+  note: Note,
+): Promise<NewEvent> {
+  const readers = visibility === 'everyone' ? [] : await usersOf(db, visibility.users);
+  await db
+    .updateTable('files')
+    .set({ visibility: visibility === 'everyone' ? 'everyone' : 'users' })
+    .where('number', '=', file.number)
+    .execute();
+  await db.deleteFrom('file_readers').where('file_id', '=', file.id).execute();
+  if (readers.length > 0) {
+    const rows = readers.map((user) => ({ file_id: file.id, user_id: user }));
+    await db.insertInto('file_readers').values(rows).execute();
+  }
+  await audit(db, { ...note, action: 'file.visibility', subject: file.id, details: { visibility } });
+  const to = visibility === 'everyone' ? 'everyone' : 'users';
+  return { kind: 'file.visibility', audience: 'people', data: { file: file.id, visibility: to } };
+}
+
+async function usersOf(db: Queries, emails: readonly string[]): Promise<string[]> {
+  const wanted = [...new Set(emails.map((email) => email.trim().toLowerCase()))];
+  if (wanted.length === 0) return [];
+  const rows = await db.selectFrom('users').select(['id', 'email']).where('email', 'in', wanted).execute();
+  const known = new Set(rows.map(({ email }) => email));
+  const unknown = wanted.find((email) => !known.has(email));
+  if (unknown === undefined) return rows.map(({ id }) => id);
+  throw new HeadwaterError('HW_USAGE', `visibility.users: there is no account ${unknown}`, {
+    details: { field: 'visibility.users', where: 'body', email: unknown },
+  });
+}
+
+async function fileIn(db: Queries, id: string): Promise<FileFacts> {
+  const file = (await readFiles(db, [id])).get(id);
+  if (file === undefined) throw fileNotFound(id);
+  return file;
+}
+
+function isTaken(error: unknown): boolean {
+  const { code, errcode } = error as { code?: unknown; errcode?: unknown };
+  return code === UNIQUE_POSTGRES || errcode === UNIQUE_SQLITE;
+}
+
+async function conflict(db: Queries, name: string): Promise<HeadwaterError> {
+  const other = await readFileNamed(db, name);
+  const said = `the name ${name} belongs to the file ${other?.id ?? 'that somebody has just made'}`;
+  return new HeadwaterError('HW_CONFLICT', said, {
+    details: { field: 'name', name, file: other?.id ?? null },
+  });
+}

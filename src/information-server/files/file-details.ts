@@ -1,0 +1,49 @@
+import type { FileDetails, Visibility } from '../../core/api/files.ts';
+import { ChunkLayout } from '../../core/chunks.ts';
+import type { Caller } from '../authentication.ts';
+import type { Queries } from '../../database/database.ts';
+import { hasOf } from '../grants/has.ts';
+import type { FileFacts } from './file-facts.ts';
+import { entryOf } from './list-files.ts';
+
+/** Everything about a file, and every server that holds something of it and is not dead. */
+export async function detailsOf(db: Queries, file: FileFacts, caller: Caller): Promise<FileDetails> {
+  const { count } = new ChunkLayout(file.size, file.chunkSize);
+  const rows = await db
+    .selectFrom('holdings')
+    .innerJoin('servers', 'servers.number', 'holdings.server_number')
+    .select(['servers.id', 'servers.name', 'servers.zone', 'servers.state', 'holdings.chunks'])
+    .where('holdings.content_id', '=', file.contentId)
+    .where('servers.state', '!=', 'dead')
+    .orderBy('servers.name')
+    .execute();
+  const servers = rows.map(({ chunks, ...server }) => ({ ...server, has: hasOf(chunks, count) }));
+  return {
+    ...entryOf(file, servers.length),
+    chunkSize: file.chunkSize,
+    chunks: count,
+    owner: await ownerOf(db, file),
+    visibility: await visibilityOf(db, file, caller),
+    servers,
+  };
+}
+
+async function ownerOf(db: Queries, { ownerId }: FileFacts): Promise<string | null> {
+  if (ownerId === undefined) return null;
+  const row = await db.selectFrom('users').select('email').where('id', '=', ownerId).executeTakeFirst();
+  return row?.email ?? null;
+}
+
+/** Whom a file names is for its owner and admins; others see that it names them. */
+async function visibilityOf(db: Queries, file: FileFacts, caller: Caller): Promise<Visibility> {
+  if (file.visibility === 'everyone') return 'everyone';
+  if (caller.role !== 'admin' && caller.id !== file.ownerId) return { users: [caller.email] };
+  const rows = await db
+    .selectFrom('file_readers')
+    .innerJoin('users', 'users.id', 'file_readers.user_id')
+    .select('users.email')
+    .where('file_readers.file_id', '=', file.id)
+    .orderBy('users.email')
+    .execute();
+  return { users: rows.map(({ email }) => email) };
+}

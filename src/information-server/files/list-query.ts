@@ -1,0 +1,150 @@
+import { sql, type RawBuilder } from 'kysely';
+
+import type { Database, DatabaseKind } from '../../database/database.ts';
+import type { Position } from './cursor.ts';
+import { charactersOf, neighbours, type SearchPlan } from './search-plan.ts';
+
+/** What a list is sorted by. */
+export type SortColumn = 'name_folded' | 'size' | 'created_at';
+
+export interface ListQuery {
+  readonly column: SortColumn;
+  readonly descending: boolean;
+  /** As `foldName` makes it. */
+  readonly term: string | undefined;
+  readonly plan: SearchPlan;
+  /** What the account may see, as a condition on a file's `number` and `visibility`. Undefined: everything. */
+  readonly visible: RawBuilder<boolean> | undefined;
+  readonly after: Position | undefined;
+  /** Most entries. */
+  readonly limit: number;
+}
+
+/** Entries walked by the first step, and by the later ones: no step keeps others waiting. */
+const FIRST_STEP = 4_000;
+const MOST_STEP = 32_000;
+/** Trigrams that begin with one or two characters, looked up together; more of them are not rare. */
+const MOST_TRIGRAMS = 200;
+
+/** Pieces of a term that the database's index can look up. */
+export function piecesFor(kind: DatabaseKind): (term: string) => readonly string[] {
+  if (kind === 'sqlite') return (term) => (charactersOf(term).length < 3 ? [term] : neighbours(term, 3));
+  return (term) => {
+    // The trigrams of pg_trgm are of letters and digits, which those are depends on the locale.
+    const words = neighbours(term, 3).filter((piece) => /^[a-z0-9]{3}$/.test(piece));
+    return words.length > 0 ? words : neighbours(term, Math.min(2, charactersOf(term).length));
+  };
+}
+
+/** A page of a list in order. */
+export async function listPage(database: Database, query: ListQuery): Promise<Position[]> {
+  if (query.term === undefined && query.visible === undefined) return part(database, query, query.limit);
+  if (query.plan.how === 'walk') return walk(database, query);
+  const among = await lookUp(database, query.plan.pieces);
+  return among === undefined ? walk(database, query) : select(database, query, among);
+}
+
+/** Of those that are found otherwise, such as by an index, all that fit are put into order. */
+export async function select(
+  database: Database,
+  query: ListQuery,
+  among: RawBuilder<unknown>,
+): Promise<Position[]> {
+  const { column, limit } = query;
+  const { rows } = await sql<Position>`
+    with among as materialized (${among})
+    select number, ${sql.ref(column)} as key from files
+    where number in (select number from among) and deleted_at is null
+      and ${fits(database.kind, query)} and ${later(query, query.after)}
+    order by ${order(query)} limit ${limit}`.execute(database.queries);
+  return rows;
+}
+
+/**
+ * Goes through the list in its order, some thousand entries at a time, until the page is full. It is read from an index
+ * alone; whether what fits may be seen is asked only then.
+ */
+async function walk(database: Database, query: ListQuery): Promise<Position[]> {
+  const found: Position[] = [];
+  let { after } = query;
+  for (let size = FIRST_STEP; ; size = MOST_STEP) {
+    const wanted = query.limit - found.length;
+    const { rows } = await sql<Position>`
+      select number, key from (${slice(query, after, size)}) as files
+      where ${fits(database.kind, query)} order by ${order(query, 'key')} limit ${wanted}`.execute(
+      database.queries,
+    );
+    found.push(...rows);
+    if (found.length >= query.limit) return found;
+    const [last] = await part(database, { ...query, after }, 1, size - 1);
+    if (last === undefined) return found;
+    after = last;
+    // Others have their turn: SQLite answers at once, on this thread.
+    await new Promise(setImmediate);
+  }
+}
+
+/** `size` entries from `after` on, whatever they are. */
+function slice(query: ListQuery, after: Position | undefined, size: number): RawBuilder<unknown> {
+  const { column } = query;
+  return sql`select number, visibility, name_folded, ${sql.ref(column)} as key from files
+    where deleted_at is null and ${later(query, after)} order by ${order(query)} limit ${size}`;
+}
+
+/** Entries of the list from `after` on, past `skip`. */
+async function part(database: Database, query: ListQuery, limit: number, skip = 0): Promise<Position[]> {
+  const { rows } = await sql<Position>`select number, ${sql.ref(query.column)} as key from files
+    where deleted_at is null and ${later(query, query.after)}
+    order by ${order(query)} limit ${limit} offset ${skip}`.execute(database.queries);
+  return rows;
+}
+
+function fits(kind: DatabaseKind, { term, visible }: ListQuery): RawBuilder<boolean> {
+  const place = kind === 'postgresql' ? sql`strpos` : sql`instr`;
+  const hasTerm = term === undefined ? sql<boolean>`1 = 1` : sql<boolean>`${place}(name_folded, ${term}) > 0`;
+  return visible === undefined ? hasTerm : sql<boolean>`${hasTerm} and ${visible}`;
+}
+
+function later({ column, descending }: ListQuery, after: Position | undefined): RawBuilder<boolean> {
+  if (after === undefined) return sql<boolean>`1 = 1`;
+  const sign = descending ? sql`<` : sql`>`;
+  return sql<boolean>`(${sql.ref(column)}, number) ${sign} (${after.key}, ${after.number})`;
+}
+
+function order({ column, descending }: ListQuery, name: string = column): RawBuilder<unknown> {
+  const way = descending ? sql`desc` : sql`asc`;
+  return sql`${sql.ref(name)} ${way}, number ${way}`;
+}
+
+/** A query for the numbers of files that have every piece in their names; undefined: they are too many. */
+async function lookUp(
+  database: Database,
+  pieces: readonly string[],
+): Promise<RawBuilder<unknown> | undefined> {
+  if (database.kind === 'postgresql') {
+    const conditions = pieces.map((piece) =>
+      charactersOf(piece).length === 3
+        ? sql`name_folded like ${`%${piece}%`}`
+        : sql`headwater_grams(name_folded) @> array[${piece}]`,
+    );
+    return sql`select number from files where deleted_at is null and ${sql.join(conditions, sql` and `)}`;
+  }
+  const [piece = ''] = pieces;
+  const trigrams = charactersOf(piece).length === 3 ? undefined : await trigramsFrom(database, piece);
+  if (trigrams !== undefined && trigrams.length > MOST_TRIGRAMS) return undefined;
+  const match = trigrams === undefined ? pieces.map(quoted).join(' AND ') : trigrams.map(quoted).join(' OR ');
+  if (match === '') return sql`select number from files where 1 = 0`;
+  return sql`select rowid as number from files_search where files_search match ${match}`;
+}
+
+/** Trigrams of names that begin with one or two characters. */
+async function trigramsFrom({ queries }: Database, start: string): Promise<string[]> {
+  const { rows } = await sql<{ term: string }>`select term from files_trigrams
+    where term >= ${start} and term <= ${`${start}\u{10ffff}`} limit ${MOST_TRIGRAMS + 1}`.execute(queries);
+  return rows.map(({ term }) => term);
+}
+
+/** A string of FTS5's own language. */
+function quoted(text: string): string {
+  return `"${text.replaceAll('"', '""')}"`;
+}
