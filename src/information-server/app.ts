@@ -2,9 +2,10 @@ import fastify, { LogController } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 
 import type { App, Context, Routes } from './context.ts';
-import { answerClientError, answerError, nothingThere } from './platform/error-answer.ts';
+import { answerClientError, errorHandler, nothingThere } from './platform/error-answer.ts';
 import { newHttpServer } from './platform/http-server.ts';
 import { describeRoutes } from './platform/openapi.ts';
+import { processFigures } from './platform/process-figures.ts';
 import { countRequests } from './platform/request-figures.ts';
 import type { StartSettings } from './settings.ts';
 
@@ -19,6 +20,7 @@ export async function buildApp(
   { tls, log, checkAnswers, trustedProxies }: StartSettings,
   routes: readonly Routes[],
 ): Promise<App> {
+  const answerError = errorHandler(context.metrics);
   const app: App = fastify({
     bodyLimit: MOST_BODY,
     routerOptions: { maxParamLength: MOST_PARAMETER },
@@ -43,6 +45,7 @@ export async function buildApp(
     done();
   });
   countRequests(app, context);
+  processFigures(context);
   await describeRoutes(app);
   for (const add of routes)
     await app.register(async (scope) => add(scope.withTypeProvider<ZodTypeProvider>(), context));

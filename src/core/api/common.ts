@@ -76,6 +76,8 @@ export function pageQuery<T extends z.ZodRawShape>(shape: T) {
 
 /** The query of a route that takes none. */
 export const NoQuery = z.strictObject({});
+/** The answer of a route that gives none (204). */
+export const Nothing = z.null().describe('Nothing.');
 /** The body of a route that takes none. */
 export const NoBody = z.strictObject({}).nullish();
 

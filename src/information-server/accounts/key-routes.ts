@@ -1,11 +1,10 @@
 import { z } from 'zod';
 
 import { ApiKeyCreation, ApiKeyList, ApiKeyListQuery, NewApiKey } from '../../core/api/accounts.ts';
-import { Id, NoBody, NoQuery } from '../../core/api/common.ts';
+import { Id, NoBody, Nothing, NoQuery } from '../../core/api/common.ts';
 import { HeadwaterError } from '../../core/errors.ts';
 import { holderOf } from '../authentication.ts';
 import type { App, Context } from '../context.ts';
-import { SIGNED } from '../platform/openapi.ts';
 import { createKey, listKeys, revokeKey } from './api-keys.ts';
 import { actorOf } from './audit.ts';
 import { SMALL_BODY } from './small-body.ts';
@@ -22,7 +21,6 @@ export function keyRoutes(app: App, context: Context): void {
       schema: {
         tags,
         summary: 'List my API keys',
-        ...SIGNED,
         querystring: ApiKeyListQuery,
         response: { 200: ApiKeyList },
       },
@@ -47,7 +45,6 @@ export function keyRoutes(app: App, context: Context): void {
       schema: {
         tags,
         summary: 'Make an API key',
-        ...SIGNED,
         querystring: NoQuery,
         body: ApiKeyCreation,
         response: { 201: NewApiKey },
@@ -67,16 +64,16 @@ export function keyRoutes(app: App, context: Context): void {
       schema: {
         tags,
         summary: 'Revoke an API key',
-        ...SIGNED,
         params: z.strictObject({ id: Id }),
         querystring: NoQuery,
         body: NoBody,
+        response: { 204: Nothing },
       },
     },
     async (request, reply) => {
       const caller = await holderOf(request, context);
       await revokeKey(context, caller, request.params.id, actorOf(request, caller));
-      return reply.status(204).send();
+      return reply.status(204).send(null);
     },
   );
 }

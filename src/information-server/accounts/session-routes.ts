@@ -1,5 +1,5 @@
 import { LoginAnswer, LoginRequest, Me, OwnPassword } from '../../core/api/accounts.ts';
-import { NoBody, NoQuery } from '../../core/api/common.ts';
+import { NoBody, Nothing, NoQuery } from '../../core/api/common.ts';
 import { HeadwaterError } from '../../core/errors.ts';
 import { bearerOf, digestOf, holderOf } from '../authentication.ts';
 import type { App, Context } from '../context.ts';
@@ -8,7 +8,6 @@ import { callerCache } from './caller-cache.ts';
 import { checkPassword, openSession } from './sessions.ts';
 import { changeOwnPassword, findUser, userOf } from './users.ts';
 import { SMALL_BODY } from './small-body.ts';
-import { SIGNED } from '../platform/openapi.ts';
 
 /** Logging in and out, and who one is. */
 export function sessionRoutes(app: App, context: Context): void {
@@ -49,7 +48,13 @@ export function sessionRoutes(app: App, context: Context): void {
     '/v1/auth/logout',
     {
       bodyLimit: SMALL_BODY,
-      schema: { tags, summary: 'End this session', ...SIGNED, querystring: NoQuery, body: NoBody },
+      schema: {
+        tags,
+        summary: 'End this session',
+        querystring: NoQuery,
+        body: NoBody,
+        response: { 204: Nothing },
+      },
     },
     async (request, reply) => {
       const holder = await holderOf(request, context);
@@ -64,13 +69,13 @@ export function sessionRoutes(app: App, context: Context): void {
         await audit(queries, { at: now(), by, action: 'session.ended', subject: holder.id });
       });
       callerCache(context).forget();
-      return reply.status(204).send();
+      return reply.status(204).send(null);
     },
   );
 
   app.get(
     '/v1/me',
-    { schema: { tags, summary: 'Who I am', ...SIGNED, querystring: NoQuery, response: { 200: Me } } },
+    { schema: { tags, summary: 'Who I am', querystring: NoQuery, response: { 200: Me } } },
     async (request) => {
       const { id, expiresAt } = await holderOf(request, context);
       const user = await findUser(database.queries, id);
@@ -85,9 +90,9 @@ export function sessionRoutes(app: App, context: Context): void {
       schema: {
         tags,
         summary: 'Set my own password; ends my other sessions',
-        ...SIGNED,
         querystring: NoQuery,
         body: OwnPassword,
+        response: { 204: Nothing },
       },
     },
     async (request, reply) => {
@@ -97,7 +102,7 @@ export function sessionRoutes(app: App, context: Context): void {
       await checkPassword(context, { email, password: current, address: request.ip });
       const by = actorOf(request, holder);
       await changeOwnPassword(context, holder, password, { by, session: digestOf(bearerOf(request)) });
-      return reply.status(204).send();
+      return reply.status(204).send(null);
     },
   );
 }

@@ -11,7 +11,6 @@ import {
 import { NoQuery } from '../../core/api/common.ts';
 import { callerOf } from '../authentication.ts';
 import type { App, Context } from '../context.ts';
-import { SIGNED } from '../platform/openapi.ts';
 import { actorOf, listAudit } from './audit.ts';
 import { SMALL_BODY } from './small-body.ts';
 import { changeUser, createUser, findUser, listUsers, userOf } from './users.ts';
@@ -27,7 +26,6 @@ export function userRoutes(app: App, context: Context): void {
       schema: {
         tags,
         summary: 'List accounts',
-        ...SIGNED,
         querystring: UserListQuery,
         response: { 200: UserList },
       },
@@ -45,7 +43,6 @@ export function userRoutes(app: App, context: Context): void {
       schema: {
         tags,
         summary: 'Create an account',
-        ...SIGNED,
         querystring: NoQuery,
         body: UserCreation,
         response: { 201: User },
@@ -64,7 +61,6 @@ export function userRoutes(app: App, context: Context): void {
       schema: {
         tags,
         summary: 'One account',
-        ...SIGNED,
         params: UserKey,
         querystring: NoQuery,
         response: { 200: User },
@@ -83,7 +79,6 @@ export function userRoutes(app: App, context: Context): void {
       schema: {
         tags,
         summary: 'Change role or password of an account, or disable it',
-        ...SIGNED,
         params: UserKey,
         querystring: NoQuery,
         body: UserChange,
@@ -102,7 +97,6 @@ export function userRoutes(app: App, context: Context): void {
       schema: {
         tags,
         summary: 'The audit log, newest first',
-        ...SIGNED,
         querystring: AuditQuery,
         response: { 200: AuditList },
       },

@@ -5,13 +5,37 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 
 import { ERRORS, HeadwaterError } from '../../core/errors.ts';
+import type { Metrics } from './metrics.ts';
 
 /** Characters of a path that an error shows. */
 const MOST_SHOWN = 200;
 
-/** Answers with what went wrong, whatever it was: `{code, message, details}`. */
-export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const known = asHeadwaterError(error);
+type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => FastifyReply;
+
+/** Answers with what went wrong, whatever it was, as `{code, message, details}`; counts it. */
+export function errorHandler(metrics: Metrics): ErrorHandler {
+  const errors = metrics.counter('headwater_http_errors_total', 'Requests refused or failed, by code.');
+  const database = metrics.counter(
+    'headwater_database_errors_total',
+    'Requests that failed since the database could not be used (503) or its disk was full (507).',
+  );
+  return (error, request, reply) => {
+    const known = asHeadwaterError(error);
+    const { code } = known;
+    errors.add(1, { code });
+    if (code === 'HW_DATABASE' || code === 'HW_DISK_FULL') {
+      database.add(1, { code, status: String(ERRORS[code].http) });
+    }
+    return answer(known, error, request, reply);
+  };
+}
+
+function answer(
+  known: HeadwaterError,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
   const { http } = ERRORS[known.code];
   if (http >= 500) {
     const { url = 'none' } = request.routeOptions;

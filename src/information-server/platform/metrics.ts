@@ -39,15 +39,24 @@ export class Metrics {
     };
   }
 
-  /** Something read when somebody asks. A reading that fails is left out. */
-  gauge(name: string, help: string, read: () => GaugeReading | Promise<GaugeReading>): void {
+  /**
+   * Something read when somebody asks. A reading that fails is left out.
+   *
+   * @param type `counter` for what only grows, and is counted elsewhere
+   */
+  gauge(
+    name: string,
+    help: string,
+    read: () => GaugeReading | Promise<GaugeReading>,
+    type: 'gauge' | 'counter' = 'gauge',
+  ): void {
     const lines = async (): Promise<string[]> => {
       const value = await Promise.resolve()
         .then(read)
         .catch(() => []);
       const rows: (readonly [Labels, number])[] = typeof value === 'number' ? [[{}, value]] : [...value];
       const values = new Map(rows.map(([labels, each]) => [keyOf(labels), each]));
-      return [...head(name, help, 'gauge'), ...samples(name, values)];
+      return [...head(name, help, type), ...samples(name, values)];
     };
     this.#add(name, { lines });
   }

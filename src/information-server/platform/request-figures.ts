@@ -10,10 +10,6 @@ export function countRequests(app: App, { metrics, log }: Context): void {
     'headwater_http_request_seconds',
     'Time from a request to the end of its answer, by route.',
   );
-  const errors = metrics.counter(
-    'headwater_database_errors_total',
-    'Requests refused since the database could not be used or its disk was full.',
-  );
   const isDebug = log.level === 'debug' || log.level === 'trace';
   app.addHook('onResponse', (request, reply, done) => {
     const { url: route = 'none' } = request.routeOptions;
@@ -21,7 +17,6 @@ export function countRequests(app: App, { metrics, log }: Context): void {
     const { statusCode } = reply;
     requests.add(1, { route, method, status: String(statusCode) });
     seconds.observe(reply.elapsedTime / 1000, { route });
-    if (statusCode === 503 || statusCode === 507) errors.add(1, { status: String(statusCode) });
     if (isDebug) {
       // The route, not the path: a query can hold a token.
       log.debug(
