@@ -220,6 +220,18 @@ export const ERRORS = {
     http: 503,
     exit: 6,
   },
+  HW_INCOMPLETE: {
+    meaning: 'Chunks of the upload lack copies still; the details say which, and sending those goes on.',
+    remedy: 'wait',
+    http: 409,
+    exit: 6,
+  },
+  HW_NO_ROOM: {
+    meaning: 'Too few file servers have room or run for the copies that were asked for.',
+    remedy: 'wait',
+    http: 507,
+    exit: 6,
+  },
   HW_SOURCES_LOST: {
     meaning: 'No source is left, or none has sent anything for the time allowed.',
     remedy: 'wait',

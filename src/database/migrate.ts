@@ -3,12 +3,13 @@ import { sql, type Kysely } from 'kysely';
 import { HeadwaterError } from '../core/errors.ts';
 import type { Database, DatabaseKind } from './database.ts';
 import { first } from './migrations/first.ts';
+import { second } from './migrations/second.ts';
 import type { Tables } from './tables.ts';
 
 type Migration = (db: Kysely<Tables>, kind: DatabaseKind) => Promise<void>;
 
 /** In order; one that was published is never changed. */
-const MIGRATIONS: readonly Migration[] = [first];
+const MIGRATIONS: readonly Migration[] = [first, second];
 
 /** Number of the PostgreSQL lock that says who migrates: any that nobody else uses. */
 const LOCK = 0x6865_6164;

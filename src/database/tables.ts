@@ -22,6 +22,8 @@ export interface Tables {
   leases: LeaseTable;
   information_servers: InformationServerTable;
   signing_keys: SigningKeyTable;
+  uploads: UploadTable;
+  copies: CopyTable;
 }
 
 /** Facts of the fleet: `id`, `join-token` (digest). */
@@ -110,6 +112,9 @@ interface FileTable {
   visibility: 'everyone' | 'users';
   created_at: number;
   deleted_at: number | null;
+  /** Copies of each chunk that are wanted, and zones to spread them over; null: it is served in place, nothing is copied. */
+  replicas: Generated<number | null>;
+  zones: Generated<number | null>;
 }
 
 interface FileReaderTable {
@@ -149,6 +154,11 @@ interface ServerTable {
   files: number;
   last_seen_at: number;
   registered_at: number;
+  /** Bytes its chunk store may fill in all; null: it has none. */
+  store_capacity: Generated<number | null>;
+  store_open: Generated<number>;
+  store_chunks: Generated<number>;
+  store_bytes: Generated<number>;
 }
 
 interface HoldingTable {
@@ -225,6 +235,36 @@ interface SigningKeyTable {
   /** Signs no more, and is trusted until `expires_at`. */
   retired_at: number | null;
   expires_at: number | null;
+}
+
+/** A file that is being sent. */
+interface UploadTable {
+  id: string;
+  name: string;
+  user_id: string;
+  replicas: number;
+  zones: number;
+  /** JSON of `Visibility`. */
+  visibility: string;
+  replace: number;
+  created_at: number;
+  /** Chunks sent for it are kept until then without a commit. */
+  keep_until: number;
+  /** Id of the file it became. */
+  file_id: string | null;
+}
+
+/** An order to a server to get chunks of a content. At most one a server and content at a time. */
+interface CopyTable {
+  id: string;
+  content_id: number;
+  server_number: number;
+  /** Bitmap of the chunks ordered, least significant bit first. */
+  chunks: Uint8Array;
+  bytes: number;
+  ordered_at: number;
+  /** Given up after that; the next look orders anew. */
+  deadline: number;
 }
 
 export type UserRow = Selectable<UserTable>;

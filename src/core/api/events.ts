@@ -23,6 +23,20 @@ export const FLEET_EVENTS = {
   /** `revision` only grows: an older command that comes later is not done. */
   'server.command': z.object({ server: Id, command: ServerCommand, revision: z.int() }),
   'keys.rotated': z.object({ kid: z.string() }),
+  /** The server holds chunks of this content: it gets the manifest, keeps them and tells what it holds. */
+  'content.held': z.object({ manifest: Sha256 }),
+  /** No file refers to it any more. */
+  'content.dropped': z.object({ manifest: Sha256 }),
+  /** Get these chunks from one of the sources and keep them. */
+  'chunks.copy': z.object({
+    order: Id,
+    manifest: Sha256,
+    /** Ranges of chunk numbers, each [first, last]. */
+    chunks: z.array(z.tuple([z.int(), z.int()])),
+    sources: z.array(z.object({ id: Id, url: z.string() })),
+  }),
+  /** Other servers have copies enough of these. */
+  'chunks.drop': z.object({ manifest: Sha256, chunks: z.array(z.tuple([z.int(), z.int()])) }),
 } as const;
 export type FleetEventKind = keyof typeof FLEET_EVENTS;
 

@@ -73,6 +73,17 @@ export const Heartbeat = z.strictObject({
   bytesSent: Bytes,
   /** Bytes free where it keeps its data. */
   free: Bytes.optional(),
+  /** Its chunk store, where it has one. */
+  store: z
+    .strictObject({
+      /** Bytes that it may fill in all. */
+      capacity: Bytes,
+      chunks: z.int().nonnegative(),
+      bytes: Bytes,
+      /** There is room for more. */
+      open: z.boolean(),
+    })
+    .optional(),
   holdingsVersion: z.int().nonnegative(),
   /** Its clock: a wrong one is told to the operator, and never decides anything. */
   time: Time,
@@ -98,6 +109,8 @@ export const AnnouncedFile = z.strictObject({
   sha256: Sha256,
   manifestSha256: Sha256,
   has: Has.default('all'),
+  /** It is in the chunk store, as the fleet asked for: no file is made of it, and none is told `unwanted`. */
+  stored: z.boolean().default(false),
 });
 export type AnnouncedFile = z.input<typeof AnnouncedFile>;
 
@@ -126,6 +139,8 @@ export const AnnouncementAnswer = z.object({
   wanted: z.array(Sha256),
   /** Digests of manifests that were told with a size or SHA-256 they do not have: not taken. */
   refused: z.array(Sha256),
+  /** Digests of manifests, of those told as `stored`, that no file refers to any more: to be dropped. */
+  unwanted: z.array(Sha256).default([]),
 });
 export type AnnouncementAnswer = z.infer<typeof AnnouncementAnswer>;
 

@@ -47,6 +47,7 @@ export async function announce(context: Context, id: string, told: Told): Promis
         holdingsVersion: server.holdings_version,
         wanted: wantedOf([...contents.values()]),
         refused: [],
+        unwanted: [],
       };
     }
     checkVersion(server, told);
@@ -71,7 +72,7 @@ export async function announce(context: Context, id: string, told: Told): Promis
       .where('number', '=', server.number)
       .execute();
     await appendEvents(db, database.kind, events, now);
-    return { holdingsVersion: told.to, wanted: taken.wanted, refused: taken.refused };
+    return { holdingsVersion: told.to, wanted: taken.wanted, refused: taken.refused, unwanted: [] };
   });
 }
 
