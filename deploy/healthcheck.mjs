@@ -9,6 +9,7 @@ try {
   const text = await answer.text();
   if (!answer.ok) throw new Error(`${url} answers ${answer.status}: ${text.slice(0, 500)}`);
 } catch (error) {
-  console.error(error instanceof Error ? `${error.message}${error.cause ? ` (${error.cause})` : ''}` : error);
+  const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : '';
+  console.error(`${error instanceof Error ? error.message : String(error)}${cause}`);
   process.exitCode = 1;
 }
