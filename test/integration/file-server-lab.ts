@@ -70,8 +70,8 @@ export class StandInFleet implements AsyncDisposable {
   wanted: HeartbeatAnswer['wanted'] = 'running';
   /** Milliseconds that this fleet's clock is ahead of the machine's. */
   ahead = 0;
-  /** Answers instead of its own; undefined: its own. */
-  override: ((told: Told) => { status: number; body: object } | 'cut' | undefined) | undefined;
+  /** Answers instead of its own; undefined: its own; lost: its own, which does not arrive. */
+  override: ((told: Told) => { status: number; body: object } | 'cut' | 'lost' | undefined) | undefined;
   #serverId: string | undefined;
   #instance = 0;
   #token = '';
@@ -170,7 +170,10 @@ export class StandInFleet implements AsyncDisposable {
     this.told.push(told);
     const instead = this.override?.(told);
     if (instead === 'cut') return void request.socket.destroy();
-    if (instead !== undefined) return reply(response, instead.status, instead.body);
+    if (instead === 'lost') {
+      response.writeHead = () => response.destroy() as typeof response;
+      response.end = () => response;
+    } else if (instead !== undefined) return reply(response, instead.status, instead.body);
     try {
       this.#answer(told, url, body, response);
     } catch (error) {

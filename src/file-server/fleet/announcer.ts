@@ -26,6 +26,9 @@ export interface AnnouncerOptions {
   readonly onFault: (error: HeadwaterError) => void;
 }
 
+/** Manifests sent at once: an information server writes down those that come together in one go. */
+const MANIFESTS_AT_ONCE = 16;
+
 /** Versions between which changes are told; `whole`: as a part of everything. */
 interface Telling {
   readonly from: number;
@@ -114,10 +117,12 @@ export class Announcer {
   async #run(): Promise<void> {
     for (let attempt = 0; this.#again && !this.#closed;) {
       this.#again = false;
-      try {
-        while (!this.#closed && (await this.#page()));
-        while (!this.#closed && (await this.#manifests()));
+      const progressed = (): void => {
         attempt = 0;
+      };
+      try {
+        while (!this.#closed && (await this.#page())) progressed();
+        while (!this.#closed && (await this.#manifests(progressed)));
         if (!this.#closed) this.#options.onTold();
       } catch (error) {
         if (this.#closed || !this.#takes(error)) return;
@@ -190,23 +195,30 @@ export class Announcer {
   }
 
   /** Sends a few of the manifests that were asked for; false when none is. */
-  async #manifests(): Promise<boolean> {
-    const { inventory, sendManifest } = this.#options;
-    const wanted = inventory.wanted(100);
-    for (const digest of wanted) {
-      if (this.#closed) return false;
-      const manifest = inventory.manifest(digest);
-      try {
-        if (manifest !== undefined) await sendManifest(digest, canonicalManifest(manifest));
-      } catch (error) {
-        // Nobody wants it any more, or not like this: it is asked for again if so.
-        if (!(error instanceof HeadwaterError) || error.remedy === 'wait') throw error;
-        if (error.code === 'HW_TOKEN_INVALID' || error.code === 'HW_SUPERSEDED') throw error;
-        this.#options.onFault(error);
-      }
-      inventory.sent(digest);
-    }
+  async #manifests(progressed: () => void): Promise<boolean> {
+    const wanted = this.#options.inventory.wanted(MANIFESTS_AT_ONCE);
+    const results = await Promise.allSettled(
+      wanted.map(async (digest) => {
+        await this.#manifest(digest);
+        progressed();
+      }),
+    );
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
     return wanted.length > 0;
+  }
+
+  async #manifest(digest: string): Promise<void> {
+    const { inventory, sendManifest, onFault } = this.#options;
+    const manifest = inventory.manifest(digest);
+    try {
+      if (manifest !== undefined) await sendManifest(digest, canonicalManifest(manifest));
+    } catch (error) {
+      // Nobody wants it any more, or not like this: it is asked for again if so.
+      if (!(error instanceof HeadwaterError) || error.remedy === 'wait') throw error;
+      if (error.code === 'HW_TOKEN_INVALID' || error.code === 'HW_SUPERSEDED') throw error;
+      onFault(error);
+    }
+    if (!this.#closed) inventory.sent(digest);
   }
 }
 

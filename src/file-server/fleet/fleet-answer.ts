@@ -157,19 +157,25 @@ async function answerReport(
   sendJson(response, 200, {}, { verdict });
 }
 
-async function jsonBody(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
+function jsonBody(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
+  request.on('data', (part: Buffer) => {
     bytes += part.length;
-    if (bytes > MOST_REPORT_BYTES) {
-      response.setHeader('Connection', 'close');
-      throw new HeadwaterError('HW_TOO_LARGE', `a report has at most ${MOST_REPORT_BYTES} bytes`);
-    }
-    parts.push(part);
-  }
+    // What is too long is thrown away as it comes: who still sends would not read why it was refused.
+    if (bytes <= MOST_REPORT_BYTES) return void parts.push(part);
+    response.setHeader('Connection', 'close');
+    reject(new HeadwaterError('HW_TOO_LARGE', `a report has at most ${MOST_REPORT_BYTES} bytes`));
+  });
+  request.on('end', () => resolve(jsonOf(Buffer.concat(parts).toString())));
+  request.on('error', reject);
+  return promise;
+}
+
+function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(Buffer.concat(parts).toString());
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
