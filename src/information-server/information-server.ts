@@ -7,7 +7,9 @@ import type { App, Context, LeaderTasks, Routes } from './context.ts';
 import { eventsRoutes } from './events/routes.ts';
 import { eventsTasks } from './events/tasks.ts';
 import { filesRoutes } from './files/routes.ts';
+import { filesTasks } from './files/tasks.ts';
 import { grantsRoutes } from './grants/routes.ts';
+import { grantsTasks } from './grants/tasks.ts';
 import { keysRoutes } from './keys/routes.ts';
 import { keysTasks } from './keys/tasks.ts';
 import { Leadership } from './leadership/leadership.ts';
@@ -38,6 +40,8 @@ const LEADER_TASKS: readonly LeaderTasks[] = [
   ({ database }) => [forgetMembers(database)],
   accountsTasks,
   keysTasks,
+  filesTasks,
+  grantsTasks,
   silenceTasks,
   eventsTasks,
 ];
