@@ -86,7 +86,7 @@ function forgetContents({ database, now }: Context): LeaderTask {
                     .whereRef('holdings.content_id', '=', 'contents.id'),
                 ),
                 is.exists(
-                  selectFrom('files').select('files.id').whereRef('files.content_id', '=', 'contents.id'),
+                  is.selectFrom('files').select('files.id').whereRef('files.content_id', '=', 'contents.id'),
                 ),
               ]),
             ),
