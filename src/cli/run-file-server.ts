@@ -1,5 +1,6 @@
 import { HeadwaterError } from '../core/errors.ts';
 import { embeddedFeed } from '../events/embedded-feed.ts';
+import type { FeedOf } from '../file-server/fleet/fleet-link.ts';
 import { startFleetServer, type FleetServer } from '../file-server/fleet/fleet-server.ts';
 import { SILENT } from '../file-server/log.ts';
 import { FILE_SERVER_HELP, parseFileServerCommand } from './file-server-command.ts';
@@ -24,7 +25,7 @@ export async function runFileServer(request: FileServerRequest, around: ServeSur
   try {
     const server = await startFleetServer(
       { ...request.server, log, signal: interrupts.signal, onEvent: (event) => printer.event(event) },
-      (_joined, servers) => embeddedFeed(servers),
+      await feedOf(request),
     );
     using signals = listenForStates(server);
     void signals;
@@ -47,6 +48,23 @@ export async function runFileServer(request: FileServerRequest, around: ServeSur
   } finally {
     printer.close();
   }
+}
+
+/**
+ * Where events come from: the broker, where the fleet has one and its address is known; else an information server, which
+ * has them too.
+ *
+ * @throws HeadwaterError `HW_USAGE` for what is no address of a broker
+ */
+async function feedOf({ broker, server: { zone } }: FileServerRequest): Promise<FeedOf> {
+  if (broker === undefined) return (_joined, servers) => embeddedFeed(servers);
+  const { brokerFeed } = await import('../events/rabbitmq/broker-feed.ts');
+  const { brokerAt } = await import('../events/rabbitmq/broker-names.ts');
+  brokerAt(broker);
+  return (joined, servers) =>
+    joined.events === 'broker'
+      ? brokerFeed({ url: broker, server: { id: servers.id, zone }, informationServers: servers })
+      : embeddedFeed(servers);
 }
 
 /**
