@@ -19,6 +19,7 @@ import { fleetId, settleJoinToken } from './platform/fleet-facts.ts';
 import { healthRoutes } from './platform/health.ts';
 import { listen } from './platform/http-server.ts';
 import { Metrics } from './platform/metrics.ts';
+import { OpenConnections } from './platform/open-connections.ts';
 import { openPatiently } from './platform/open-patiently.ts';
 import { serversRoutes } from './servers/routes.ts';
 import { silenceTasks } from './servers/silence.ts';
@@ -99,6 +100,7 @@ async function start(start: StartSettings, database: Database): Promise<Informat
   };
   settings = { ...start, publicUrl: start.publicUrl ?? '' };
   const app = await buildApp(context, start, ROUTES);
+  const connections = new OpenConnections(app.server);
   try {
     const url = await listen(app, start);
     settings = { ...settings, publicUrl: start.publicUrl ?? url };
@@ -117,8 +119,8 @@ async function start(start: StartSettings, database: Database): Promise<Informat
   log.info({ url: settings.publicUrl, port, fleet, database: database.kind }, 'answers');
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
-    if (closing !== undefined) app.server.closeAllConnections();
-    closing ??= stop({ app, database, leadership, stopping, grace });
+    if (closing !== undefined) connections.cut();
+    closing ??= stop({ app, connections, database, leadership, stopping, grace });
     return closing;
   };
   return {
@@ -134,23 +136,26 @@ async function start(start: StartSettings, database: Database): Promise<Informat
 
 interface Running {
   readonly app: App;
+  readonly connections: OpenConnections;
   readonly database: Database;
   readonly leadership: Leadership | undefined;
   readonly stopping: AbortController;
   readonly grace: number;
 }
 
-async function stop({ app, database, leadership, stopping, grace }: Running): Promise<void> {
+async function stop({ app, connections, database, leadership, stopping, grace }: Running): Promise<void> {
   // Streams and long polls end by this; requests that are under way are finished.
   stopping.abort();
   const { promise: late, resolve: beLate } = Promise.withResolvers<void>();
   const cut = setTimeout(() => {
-    app.server.closeAllConnections();
+    connections.cut();
     beLate();
   }, grace);
   try {
+    const closed = app.close();
+    connections.endIdle();
     // A task that hears of no end must not hold up the server's: what it would write is refused.
-    await Promise.all([app.close(), Promise.race([leadership?.stop(), late])]);
+    await Promise.all([closed, Promise.race([leadership?.stop(), late])]);
   } finally {
     clearTimeout(cut);
     await database.close();

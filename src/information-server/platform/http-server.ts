@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { isIPv6, type AddressInfo } from 'node:net';
@@ -17,6 +18,8 @@ const REQUEST_TIMEOUT = 30_000;
 const KEEP_ALIVE = 75_000;
 /** Open connections; above it new ones are closed at once. 2,000 file servers and 10,000 clients have one or two each. */
 const MOST_CONNECTIONS = 30_000;
+/** Descriptors that are left for everything else, the database and a broker among it. */
+const OTHER_FILES = 500;
 /** Connections that wait to be accepted. */
 const BACKLOG = 1_024;
 
@@ -35,8 +38,19 @@ export function newHttpServer(handler: RequestListener, tls: StartSettings['tls'
     tls === undefined
       ? createServer(options, handler)
       : createTlsServer({ ...options, ...tls, handshakeTimeout: HEAD_TIMEOUT }, handler);
-  server.maxConnections = MOST_CONNECTIONS;
+  server.maxConnections = Math.min(MOST_CONNECTIONS, Math.max(OTHER_FILES, openFiles() - OTHER_FILES));
   return server;
+}
+
+/** Files that this process may have open, where the system says so. */
+function openFiles(): number {
+  try {
+    const limits = readFileSync('/proc/self/limits', 'utf8');
+    const [, soft] = /^Max open files +(\d+)/m.exec(limits) ?? [];
+    return soft === undefined ? Infinity : Number(soft);
+  } catch {
+    return Infinity;
+  }
 }
 
 /**
