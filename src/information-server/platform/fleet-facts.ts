@@ -12,7 +12,7 @@ import type { StartSettings } from '../settings.ts';
 
 /** Keys of the table `fleet`. */
 const FLEET_ID = 'id';
-export const JOIN_TOKEN = 'join-token';
+const JOIN_TOKEN = 'join-token';
 /** The join token's file in the data folder, readable by its owner alone. */
 const JOIN_TOKEN_FILE = 'join-token';
 /** Random bytes of a join token. */
@@ -47,11 +47,6 @@ export async function settleJoinToken(
     { path },
     'the join token in this file is not the one of the fleet, which another server has made',
   );
-}
-
-/** The digest that a join token must have. */
-export async function joinTokenDigest(database: Database): Promise<string | undefined> {
-  return readFact(database, JOIN_TOKEN);
 }
 
 async function setJoinToken(database: Database, digest: string, log: FastifyBaseLogger): Promise<void> {
