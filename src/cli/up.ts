@@ -27,7 +27,7 @@ Examples:
   headwater up --folder ./files
   headwater up --servers 4 --zones berlin,paris --folder ./files --folder ./more
   headwater up --information-servers 3 --limit 20M
-  headwater up --json --port 0 --data ./fleet
+  headwater up --json --port 0 --data /srv/fleet --folder /srv/files
 
 The operator's console, on standard input (a terminal or a pipe):
   2       pause 2     pauses server 2: connections stay, no byte moves

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 
-import type { Command } from 'commander';
+import type { Command, Option } from 'commander';
 
 import type { FileList } from '../../core/api/files.ts';
 import type { FleetClient } from '../../client/fleet/fleet-client.ts';
@@ -44,10 +44,8 @@ export async function candidates(words: readonly string[], commands: Commands): 
   if (top === undefined) return [];
   const sub = top.commands.find((each) => each.name() === before[1]);
   const command = sub ?? top;
-  const previous = command.options.find(
-    (each) => each.long === before.at(-1) || each.short === before.at(-1),
-  );
-  if (previous?.required === true) return fitting(previous.argChoices ?? []);
+  const owner = valueOf(before.at(-1), command);
+  if (owner !== undefined) return fitting(owner.argChoices ?? []);
   if (current.startsWith('-')) {
     return fitting([...command.options.flatMap(({ long }) => (long === undefined ? [] : [long])), '--help']);
   }
@@ -66,14 +64,14 @@ export async function candidates(words: readonly string[], commands: Commands): 
 
 /** Which argument the cursor is at: words that are options, or belong to one, are none. */
 function positionOf(words: readonly string[], command: Command): number {
-  let position = 0;
-  for (const [at, word] of words.entries()) {
-    const owner = command.options.find(
-      ({ long, short }) => words[at - 1] === long || words[at - 1] === short,
-    );
-    if (!word.startsWith('-') && owner?.required !== true) position++;
-  }
-  return position;
+  return words.filter((word, at) => !word.startsWith('-') && valueOf(words[at - 1], command) === undefined)
+    .length;
+}
+
+/** The option that takes the word after this one as its value. */
+function valueOf(word: string | undefined, { options }: Command): Option | undefined {
+  if (word === undefined) return undefined;
+  return options.find(({ long, short, required }) => required && (long === word || short === word));
 }
 
 async function namesInFleet(of: 'files' | 'servers', search: string): Promise<string[]> {

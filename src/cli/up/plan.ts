@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { isAbsolute, join, relative, sep } from 'node:path';
 
 import { HeadwaterError } from '../../core/errors.ts';
 import { Ports, UP_PORT } from './ports.ts';
@@ -77,6 +77,7 @@ export async function planOf(request: UpRequest, before: UpState | undefined): P
   });
   const own = join(data, 'files');
   const folders = request.folders ?? before?.folders ?? [own];
+  for (const folder of folders) refuseInside(folder, data);
   const ownFolder = folders.length === 1 && folders[0] === own;
   if (ownFolder) await makeFolder(own);
   const limit = request.limit ?? before?.limit;
@@ -90,6 +91,22 @@ export async function planOf(request: UpRequest, before: UpState | undefined): P
     limit: limit === Infinity ? undefined : limit,
     notes,
   };
+}
+
+/**
+ * What is in the data folder is secret: tokens, accounts, keys. Hidden folders are not served, so one there does no harm.
+ *
+ * @throws HeadwaterError `HW_USAGE`
+ */
+function refuseInside(folder: string, data: string): void {
+  const path = relative(folder, data);
+  const parts = path.split(sep);
+  if (parts[0] === '..' || isAbsolute(path) || (path !== '' && parts.some((part) => part.startsWith('.'))))
+    return;
+  throw new HeadwaterError(
+    'HW_USAGE',
+    `--folder ${folder} would hand out the fleet's own data in ${data}: --data takes a folder elsewhere`,
+  );
 }
 
 interface PortWanted {

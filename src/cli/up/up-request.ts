@@ -1,5 +1,5 @@
 import { realpathSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 
 import { HeadwaterError } from '../../core/errors.ts';
 import { defaultDataFolder } from '../data-folder.ts';
@@ -53,12 +53,22 @@ export function readUpRequest(
     informationServers,
     folders: folder === undefined ? undefined : [...new Set(folder.map(folderAt))],
     limit,
-    data: resolve(data ?? defaultDataFolder(env)),
+    data: realOf(resolve(data ?? defaultDataFolder(env))),
     port,
     address,
     interval,
     print: json === true ? 'json' : 'table',
   };
+}
+
+/** Without symbolic links, as far as it is there already. */
+function realOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(realOf(parent), basename(path));
+  }
 }
 
 function folderAt(path: string): string {

@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -35,6 +35,7 @@ export class Place {
       for (const up of place.#ups) await up.end();
       await rm(place.folder, { recursive: true, force: true });
     });
+    await mkdir(place.files);
     await writeFile(join(place.folder, 'password'), `${PASSWORD}\n`);
     return place;
   }
@@ -54,10 +55,15 @@ export class Place {
     };
   }
 
+  /** What is served. */
+  get files(): string {
+    return join(this.folder, 'files');
+  }
+
   /** Bytes of a file in the folder that is served. */
   async file(name: string, seed: number, size: number): Promise<Uint8Array> {
     const bytes = madeUpContent(seed, size).read(0, size);
-    await writeFile(join(this.folder, name), bytes);
+    await writeFile(join(this.files, name), bytes);
     return bytes;
   }
 
@@ -90,7 +96,7 @@ export class Place {
   }
 
   /** Waits until the fleet lists as many files, and this many holders of each. */
-  async files(number: number, holders: number): Promise<void> {
+  async lists(number: number, holders: number): Promise<void> {
     await until(async () => {
       const files = await this.objects<{ holders: number }>('ls');
       return files.length === number && files.every((each) => each.holders === holders);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
@@ -11,18 +11,8 @@ const MIB = 1024 * 1024;
 describe('headwater up', { concurrency: 1, timeout: 180_000 }, () => {
   test('a new fleet: log in, list, and get a file though a server is killed on the way', async (t) => {
     const place = await Place.make(t);
-    await mkdir(join(place.folder, 'files'));
-    const bytes = await place.file('files/big.bin', 5, 24 * MIB);
-    const up = place.up([
-      '--servers',
-      '3',
-      '--zones',
-      'a,b',
-      '--folder',
-      join(place.folder, 'files'),
-      '--limit',
-      '3M',
-    ]);
+    const bytes = await place.file('big.bin', 5, 24 * MIB);
+    const up = place.up(['--servers', '3', '--zones', 'a,b', '--folder', place.files, '--limit', '3M']);
     const { url, servers, informationServers } = await up.ready();
     assert.deepEqual(
       servers.map(({ name, zone }) => [name, zone]),
@@ -41,7 +31,7 @@ describe('headwater up', { concurrency: 1, timeout: 180_000 }, () => {
     );
     await place.login(url);
     assert.match(await place.ok('whoami'), /^ada@example\.org \(admin\) at /);
-    await place.files(1, 3);
+    await place.lists(1, 3);
     const get = new Running(['get', 'big.bin', '-o', 'out.bin', '--zone', 'b', '--json'], {
       cwd: place.folder,
       env: place.env,
@@ -148,7 +138,7 @@ describe('headwater up', { concurrency: 1, timeout: 180_000 }, () => {
       '--information-servers',
       '3',
       '--folder',
-      place.folder,
+      place.files,
       '--limit',
       '2M',
     ]);
@@ -184,5 +174,8 @@ describe('headwater up', { concurrency: 1, timeout: 180_000 }, () => {
     const up = place.up(['--folder', join(place.folder, 'nowhere')]);
     assert.deepEqual(await up.ended, { code: 2, signal: null });
     assert.match(up.stderr, /--folder takes a folder; .*nowhere" is not there/);
+    const inside = place.up(['--folder', place.folder]);
+    assert.deepEqual(await inside.ended, { code: 2, signal: null });
+    assert.match(inside.stderr, /would hand out the fleet's own data/);
   });
 });
