@@ -76,7 +76,7 @@ export class Stack {
   }
 
   stop(service: string): void {
-    this.#engine.run(['stop', '-t', '20', this.container(service)]);
+    this.#engine.run(['stop', '-t', '30', this.container(service)]);
   }
 
   /** SIGKILL, as from a machine that loses its power. */
