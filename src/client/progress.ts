@@ -155,7 +155,8 @@ function sourceProgress(
     state,
     bytes,
     share: all === 0 ? 0 : bytes / all,
-    rate: state === 'running' ? (view?.rate ?? 0) : 0,
+    // Who waits, or is paused, may still send what it was asked before.
+    rate: state === 'banned' ? 0 : (view?.rate ?? 0),
     connections: view?.busy ?? 0,
   };
 }

@@ -12,7 +12,7 @@ import type { Introduction, Source } from './sources/source.ts';
 
 /** How an address that was good for a while says that it is no more. */
 const STALE: ReadonlySet<FaultKind> = new Set(['not-allowed', 'not-found', 'redirect']);
-/** Milliseconds that following a redirect anew is given before the source is asked again. */
+/** Milliseconds that following a redirect anew is given before the source is asked again all the same. */
 const FOLLOW_TIME = 500;
 /** Milliseconds that new credentials are waited for; a source is asked again as soon as they are there. */
 const RENEWAL_TIME = 600_000;
@@ -322,7 +322,12 @@ export class Transfer {
       if (this.#followed.has(source) || !source.worthFollowing(fault.kind)) return fault;
       this.#followed.add(source);
       this.#following.add(source);
-      void this.#options.follow(source).finally(() => this.#following.delete(source));
+      void this.#options.follow(source).finally(() => {
+        this.#following.delete(source);
+        if (this.#over) return;
+        this.#scheduler.retry(source.id, this.now());
+        this.ask();
+      });
     }
     return { kind: 'unavailable', retryAfter: FOLLOW_TIME };
   }

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { describe, test } from 'node:test';
 
+import { serve } from '../../src/index.ts';
 import { MIB } from '../../src/core/chunks.ts';
 import { LiveFeed } from '../faults/live-feed.ts';
 import { PACE, fleet, only } from '../faults/live-fleet.ts';
@@ -99,6 +102,46 @@ describe('a live set of sources', () => {
     await lab.get({ manifest: lab.manifest, feed: live.feed }, []);
     lab.hasTheFile();
     assert.match(lab.notices[0] ?? '', /no source .* waiting/);
+  });
+
+  test('real servers that are paused and ended by their operator: they say so, and the others go on', async () => {
+    await using lab = await Lab.of([], { size: 24 * MIB });
+    const file = join(lab.folder, 'served.bin');
+    writeFileSync(file, lab.bytes);
+    const serving = await serve([file], {
+      ports: [0, 0, 0],
+      address: '127.0.0.1',
+      cache: false,
+      limit: PACE,
+    });
+    try {
+      await serving.hashed;
+      const [first, second] = serving.servers;
+      assert.ok(first !== undefined && second !== undefined);
+      const list = serving.servers.map(({ url, id }) => ({
+        url: new URL('served.bin', url),
+        id: `${id}`,
+        known: true,
+      }));
+      lab.on(
+        (event) => event.event === 'progress' && (event.sources[0]?.bytes ?? 0) > MIB,
+        () => {
+          first.pause();
+          void second.end(0);
+        },
+      );
+      lab.on(
+        (event) => event.event === 'source' && /answers 503: .*paused/.test(event.message ?? ''),
+        () => first.resume(),
+      );
+      const report = await lab.get({ manifest: lab.manifest, interval: 0.05 }, list);
+      lab.is('out.bin');
+      assert.deepEqual(bans(report), {});
+      assert.match(lab.saidOf(1).findLast(({ state }) => state === 'waiting')?.message ?? '', /paused/);
+      assert.ok(lab.saidOf(2).some(became(2, 'waiting', 'HW_CONNECT')));
+    } finally {
+      await serving.close(0);
+    }
   });
 
   test('a source at another address under the same id is another source', async () => {
