@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 
-import { ErrorAnswer, Id } from '../../core/api/common.ts';
+import { Id } from '../../core/api/common.ts';
 import { ManifestAnswer } from '../../core/api/files.ts';
 import { MANIFEST_BINARY_TYPE, packManifest } from '../../core/manifest-binary.ts';
 import { MANIFEST_TYPE, MANIFEST_VERSION } from '../../core/manifest.ts';
@@ -13,13 +13,6 @@ import { manifestTextsOf, readChunkDigests } from './manifest-texts.ts';
 const KEPT = 'private, max-age=31536000, immutable';
 
 export function manifestRoutes(app: App, context: Context): void {
-  const refusals = {
-    400: ErrorAnswer,
-    401: ErrorAnswer,
-    403: ErrorAnswer,
-    404: ErrorAnswer,
-    503: ErrorAnswer,
-  };
   app.get(
     '/v1/files/:id/manifest',
     {
@@ -31,7 +24,7 @@ export function manifestRoutes(app: App, context: Context): void {
           token: z.string().max(4_096).optional().describe('A grant for the file.'),
         }),
         produces: [MANIFEST_TYPE, MANIFEST_BINARY_TYPE],
-        response: { 200: ManifestAnswer, 304: z.null().describe('It is as it was.'), ...refusals },
+        response: { 200: ManifestAnswer, 304: z.null().describe('It is as it was.') },
       },
     },
     async (request, reply) => {

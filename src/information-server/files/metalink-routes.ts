@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { ErrorAnswer, Id, Zone } from '../../core/api/common.ts';
+import { Id, Zone } from '../../core/api/common.ts';
 import { HeadwaterError } from '../../core/errors.ts';
 import { bearerOf, callerOf, digestOf } from '../authentication.ts';
 import type { App, Context } from '../context.ts';
@@ -15,13 +15,6 @@ import { manifestOf, readChunkDigests } from './manifest-texts.ts';
 import { metalinkName, metalinkOf, METALINK_TYPE } from './metalink.ts';
 
 export function metalinkRoutes(app: App, context: Context): void {
-  const refusals = {
-    400: ErrorAnswer,
-    401: ErrorAnswer,
-    403: ErrorAnswer,
-    404: ErrorAnswer,
-    503: ErrorAnswer,
-  };
   app.get(
     '/v1/files/:id/metalink',
     {
@@ -31,7 +24,7 @@ export function metalinkRoutes(app: App, context: Context): void {
         params: z.strictObject({ id: Id }),
         querystring: z.strictObject({ zone: Zone.optional().describe('Where the client is.') }),
         produces: [METALINK_TYPE],
-        response: { 200: z.string().describe('XML.'), ...refusals },
+        response: { 200: z.string().describe('XML.') },
       },
     },
     async (request, reply) => {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { ErrorAnswer, FileName, Id } from '../../core/api/common.ts';
+import { FileName, Id, NoBody, NoQuery, Nothing } from '../../core/api/common.ts';
 import { FileChange, FileDetails, FileList, FileListQuery } from '../../core/api/files.ts';
 import { actorOf } from '../accounts/audit.ts';
 import { callerOf } from '../authentication.ts';
@@ -17,7 +17,8 @@ import { metalinkRoutes } from './metalink-routes.ts';
 
 const Params = z.strictObject({ id: Id });
 const tags = ['files'];
-const errors = { 400: ErrorAnswer, 401: ErrorAnswer, 403: ErrorAnswer, 404: ErrorAnswer, 503: ErrorAnswer };
+/** Longest body of a change, bytes: a thousand emails. */
+const MOST_CHANGE = 524_288;
 
 export const filesRoutes: Routes = (app, context) => {
   const { queries } = context.database;
@@ -29,7 +30,7 @@ export const filesRoutes: Routes = (app, context) => {
         tags,
         summary: 'Files that the account may see, page by page',
         querystring: FileListQuery,
-        response: { 200: FileList, ...errors },
+        response: { 200: FileList },
       },
     },
     async (request) => listFiles(context, await callerOf(request, context), request.query),
@@ -42,7 +43,7 @@ export const filesRoutes: Routes = (app, context) => {
         tags,
         summary: 'The file of this name',
         querystring: z.strictObject({ name: FileName }),
-        response: { 200: FileDetails, ...errors },
+        response: { 200: FileDetails },
       },
     },
     async (request) => {
@@ -61,7 +62,8 @@ export const filesRoutes: Routes = (app, context) => {
         tags,
         summary: 'Everything about a file, and who holds it',
         params: Params,
-        response: { 200: FileDetails, ...errors },
+        querystring: NoQuery,
+        response: { 200: FileDetails },
       },
     },
     async (request) => {
@@ -73,12 +75,14 @@ export const filesRoutes: Routes = (app, context) => {
   app.patch(
     '/v1/files/:id',
     {
+      bodyLimit: MOST_CHANGE,
       schema: {
         tags,
         summary: 'Gives a file another name, or other readers',
         params: Params,
+        querystring: NoQuery,
         body: FileChange,
-        response: { 200: FileDetails, ...errors, 409: ErrorAnswer },
+        response: { 200: FileDetails },
       },
     },
     async (request) => {
@@ -97,7 +101,9 @@ export const filesRoutes: Routes = (app, context) => {
         tags,
         summary: 'Deletes a file: it is hidden at once, and servers do not send it any more',
         params: Params,
-        response: { 204: z.null().describe('Nothing.'), ...errors },
+        querystring: NoQuery,
+        body: NoBody,
+        response: { 204: Nothing },
       },
     },
     async (request, reply) => {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { ErrorAnswer, Id } from '../../core/api/common.ts';
+import { Id, NoBody, NoQuery, Nothing } from '../../core/api/common.ts';
 import {
   Download,
   DownloadEnd,
@@ -26,9 +26,9 @@ import { sourceWatchOf } from './source-watch.ts';
 import { sourcesOf } from './sources.ts';
 
 const Params = z.strictObject({ id: Id });
-const Nothing = z.null().describe('Nothing.');
 const tags = ['downloads'];
-const errors = { 400: ErrorAnswer, 401: ErrorAnswer, 403: ErrorAnswer, 404: ErrorAnswer, 503: ErrorAnswer };
+/** Longest body of these routes, bytes. */
+const SMALL_BODY = 4_096;
 
 export const grantsRoutes: Routes = (app, context) => {
   const keys = keyRingOf(context);
@@ -37,12 +37,14 @@ export const grantsRoutes: Routes = (app, context) => {
   app.post(
     '/v1/files/:id/downloads',
     {
+      bodyLimit: SMALL_BODY,
       schema: {
         tags,
         summary: 'Leave to download a file: a token, the manifest, and the servers that hold it',
         params: Params,
+        querystring: NoQuery,
         body: DownloadRequest.nullish(),
-        response: { 200: Download, ...errors },
+        response: { 200: Download },
       },
     },
     async (request, reply) => {
@@ -70,7 +72,7 @@ export const grantsRoutes: Routes = (app, context) => {
         summary: 'Its sources, at once when they are others than those of `version`, else when they change',
         params: Params,
         querystring: SourcesQuery,
-        response: { 200: SourcesAnswer, ...errors },
+        response: { 200: SourcesAnswer },
       },
     },
     async (request, reply) => {
@@ -97,12 +99,14 @@ export const grantsRoutes: Routes = (app, context) => {
   app.post(
     '/v1/downloads/:id/renew',
     {
+      bodyLimit: SMALL_BODY,
       schema: {
         tags,
         summary: 'Another token for the same download, good for another while',
         params: Params,
-        body: z.strictObject({}).nullish(),
-        response: { 200: Renewal, ...errors, 409: ErrorAnswer },
+        querystring: NoQuery,
+        body: NoBody,
+        response: { 200: Renewal },
       },
     },
     async (request) => {
@@ -117,12 +121,14 @@ export const grantsRoutes: Routes = (app, context) => {
   app.post(
     '/v1/downloads/:id/end',
     {
+      bodyLimit: SMALL_BODY,
       schema: {
         tags,
         summary: 'Says how it ended',
         params: Params,
+        querystring: NoQuery,
         body: DownloadEnd,
-        response: { 204: Nothing, ...errors },
+        response: { 204: Nothing },
       },
     },
     async (request, reply) => {
@@ -139,7 +145,9 @@ export const grantsRoutes: Routes = (app, context) => {
         tags,
         summary: 'Takes the grant back: servers refuse it from now on',
         params: Params,
-        response: { 204: Nothing, ...errors },
+        querystring: NoQuery,
+        body: NoBody,
+        response: { 204: Nothing },
       },
     },
     async (request, reply) => {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { ErrorAnswer, Time } from '../../core/api/common.ts';
+import { NoBody, NoQuery, Time } from '../../core/api/common.ts';
 import { actorOf, audit } from '../accounts/audit.ts';
 import { callerOf } from '../authentication.ts';
 import type { Routes } from '../context.ts';
@@ -26,7 +26,8 @@ export const keysRoutes: Routes = (app, context) => {
       schema: {
         tags: ['keys'],
         summary: 'The keys that grants are signed with',
-        response: { 200: Jwks, 503: ErrorAnswer },
+        querystring: NoQuery,
+        response: { 200: Jwks },
       },
     },
     async (_request, reply) => {
@@ -44,8 +45,9 @@ export const keysRoutes: Routes = (app, context) => {
         tags: ['keys'],
         summary:
           'Makes a new key; it signs a little later, and the old one is trusted until its last grant is over',
-        body: z.strictObject({}).nullish(),
-        response: { 200: Rotation, 401: ErrorAnswer, 403: ErrorAnswer },
+        querystring: NoQuery,
+        body: NoBody,
+        response: { 200: Rotation },
       },
     },
     async (request) => {
