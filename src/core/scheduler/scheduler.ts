@@ -1,10 +1,10 @@
 import type { Bitmap } from '../bitmap.ts';
 import { ConnectionTrials } from './connections.ts';
-import { backoff, FAULTS } from './faults.ts';
 import { Ledger } from './ledger.ts';
 import { advance, bytesArrived, headArrived, held, viewOf } from './observed.ts';
 import { isSilent, patience, quietFor } from './silence.ts';
 import { spanChunks, worthTaking } from './span.ts';
+import { Standing } from './standing.ts';
 import { busyLanes, newLane, newSource, offers, type Lane, type Source } from './state.ts';
 import { spansUnderWay, tailWork, type Span } from './tail.ts';
 import type { Action, Fault, FaultKind, SchedulerApi, SchedulerOptions, SourceView } from './types.ts';
@@ -28,7 +28,7 @@ export class Scheduler implements SchedulerApi {
   readonly #fixed: boolean;
   readonly #wholeFile: boolean;
   readonly #mostHedge: number;
-  readonly #random: () => number;
+  readonly #standing: Standing;
   readonly #waste: Waste;
   #actions: Action[] = [];
   /** What is under way, during one `decide`. */
@@ -45,9 +45,14 @@ export class Scheduler implements SchedulerApi {
     this.#fixed = options.fixedConnections ?? false;
     this.#wholeFile = options.wholeFile ?? false;
     this.#mostHedge = options.mostHedge ?? Infinity;
-    this.#random = options.random;
     this.#waste = new Waste(layout, options.wasteBudget);
     this.#trials = new ConnectionTrials(this.#fixed ? 0 : this.#mostConnections, layout.chunkSize);
+    this.#standing = new Standing({
+      trials: this.#trials,
+      random: options.random,
+      act: (action) => this.#act(action),
+      cancel: (lane, reason) => this.#cancel(lane, reason),
+    });
   }
 
   get finished(): boolean {
@@ -81,34 +86,19 @@ export class Scheduler implements SchedulerApi {
   }
 
   withdraw(id: number, cut: boolean, now: number): void {
-    const source = this.#source(id);
-    source.withdrawn = true;
-    if (source.state !== 'banned') {
-      source.state = 'waiting';
-      this.#trials.drop(source);
-      this.#act({ type: 'source', source: id, state: 'waiting', fault: 'withdrawn' });
-    }
-    if (cut) this.#cut(source);
-    advance(source, now);
+    this.#standing.withdraw(this.#source(id), cut, now);
   }
 
   recall(id: number, now: number): void {
-    const source = this.#source(id);
-    source.withdrawn = false;
-    if (source.state === 'running') return;
-    source.state = 'waiting';
-    source.strikes = 0;
-    source.retryAt = now;
+    this.#standing.recall(this.#source(id), now);
   }
 
   retry(id: number, now: number): void {
-    const source = this.#source(id);
-    if (source.state === 'waiting') source.retryAt = now;
+    this.#standing.retry(this.#source(id), now);
   }
 
   ban(id: number, fault: FaultKind, now: number): void {
-    const source = this.#source(id);
-    if (source.state !== 'banned') this.#ban(source, fault, now);
+    this.#standing.ban(this.#source(id), fault, now);
   }
 
   setLimit(limit: number): void {
@@ -186,7 +176,7 @@ export class Scheduler implements SchedulerApi {
     if (lane.unjudged === 0) this.#forget(lane);
     if (fault !== undefined) {
       source.open.delete(lane.slot);
-      this.#fault(source, fault, now);
+      this.#standing.fault(source, fault, now);
     }
   }
 
@@ -217,16 +207,12 @@ export class Scheduler implements SchedulerApi {
   /** Time passed for a source: it may be asked again, or it has been silent for too long. */
   #look(source: Source, now: number): void {
     advance(source, now);
-    if (source.state === 'waiting' && !source.withdrawn && now >= source.retryAt) {
-      source.state = 'running';
-      source.trial = true;
-      this.#act({ type: 'source', source: source.id, state: 'running' });
-    }
+    this.#standing.look(source, now);
     for (const lane of source.slots) {
       if (lane === undefined || lane.cancelled || !isSilent(lane, now)) continue;
       this.#cancel(lane, 'silent');
       source.open.delete(lane.slot);
-      this.#fault(source, { kind: 'silent' }, now);
+      this.#standing.fault(source, { kind: 'silent' }, now);
     }
   }
 
@@ -336,57 +322,6 @@ export class Scheduler implements SchedulerApi {
   }
 
   // Consequences
-
-  #fault(source: Source, fault: Fault, now: number): void {
-    source.failures++;
-    const row = FAULTS[fault.kind];
-    // A server that dies takes all its connections with it: one strike.
-    if (source.state === 'banned') return;
-    // It is well; the next question, for one chunk, tells which of those it was asked for it has.
-    if (fault.kind === 'not-here') {
-      source.trial = true;
-      return;
-    }
-    if (source.state === 'waiting' && row.retries > 0) {
-      source.retryAt = Math.max(source.retryAt, now + (fault.retryAfter ?? 0));
-      return;
-    }
-    const others = busyLanes(source).filter((lane) => !lane.cancelled);
-    const alive = others.some(
-      (lane) => lane.headAt !== undefined && quietFor(lane, now) < patience(lane) / 2,
-    );
-    this.#trials.drop(source);
-    if (!row.wholeSource && alive && fault.retryAfter === undefined) {
-      // The others still receive: it takes no more connections than these.
-      source.target = Math.max(1, Math.min(source.target, others.length));
-      source.settledUntil = Math.max(source.settledUntil, now + backoff(6, fault.retryAfter, this.#random));
-      return;
-    }
-    source.strikes++;
-    if (source.strikes > row.retries) return this.#ban(source, fault.kind, now);
-    const away = backoff(source.strikes, fault.retryAfter, this.#random);
-    source.retryAt = now + away;
-    source.state = 'waiting';
-    this.#act({
-      type: 'source',
-      source: source.id,
-      state: 'waiting',
-      fault: fault.kind,
-      retryAt: source.retryAt,
-    });
-  }
-
-  #ban(source: Source, fault: FaultKind, now: number): void {
-    source.state = 'banned';
-    this.#trials.drop(source);
-    this.#cut(source);
-    this.#act({ type: 'source', source: source.id, state: 'banned', fault });
-    advance(source, now);
-  }
-
-  #cut(source: Source): void {
-    for (const lane of busyLanes(source)) if (!lane.cancelled) this.#cancel(lane, 'source-gone');
-  }
 
   /** The lane's chunks stay its own until it has ended: until then it may still be writing. */
   #cancel(lane: Lane, reason: 'silent' | 'lost' | 'source-gone'): void {
