@@ -4,11 +4,13 @@ import { join } from 'node:path';
 
 import { errorTable } from './tables/errors.ts';
 import { limitTables } from './tables/limits.ts';
+import { metricTables } from './tables/metrics.ts';
 
 const root = join(import.meta.dirname, '..');
 
 fill('docs/errors.md', 'codes', errorTable());
 fill('docs/limits.md', 'limits', limitTables(root));
+fill('docs/operations.md', 'metrics', metricTables(root));
 
 /** Replaces what stands between two comments of a page. */
 function fill(path: string, mark: string, text: string): void {

@@ -53,7 +53,7 @@ test(
     try {
       const heard = createInterface({ input: nameServer.stdout })[Symbol.asyncIterator]();
       assert.equal((await heard.next()).value, 'listens');
-      const arguments_ = [
+      const options = [
         'file-server',
         '--folder',
         join(folder, 'files'),
@@ -70,7 +70,7 @@ test(
       ];
       const server = spawn(
         'nsenter',
-        ['--net', '--mount', `--target=${nameServer.pid}`, program, ...arguments_],
+        ['--net', '--mount', `--target=${nameServer.pid}`, program, ...options],
         {
           stdio: ['ignore', 'ignore', 'inherit'],
           env: { ...process.env, HEADWATER_JOIN_TOKEN: 'x'.repeat(32), ...resolverOptions() },
