@@ -17,9 +17,12 @@ const ROOMS = [
   ['client/destinations', 'Output'],
   ['client/digests', 'Digests'],
   ['client/storage', 'Part file, journal and lock'],
+  ['client/fleet', 'Calling a fleet'],
   ['file-server', 'Serving'],
   ['file-server/digests', 'Digests of what is served'],
   ['cli', 'The command line'],
+  ['cli/fleet', 'The command line in a fleet'],
+  ['cli/up', 'A fleet on one machine'],
 ] as const;
 
 /** A number in capital letters, with the comment right above it. */

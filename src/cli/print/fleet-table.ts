@@ -35,23 +35,33 @@ export function fleetTable(
   { columns, rows, unicode, paint }: TableSettings,
 ): string[] {
   const idWidth = String(servers.length).length;
-  const nameWidth = widest(servers, ({ name }) => name, 'server', MOST_NAME_WIDTH);
-  const zoneWidth = widest(servers, ({ zone }) => zone, 'zone', MOST_ZONE_WIDTH);
+  const zoneWidth = widest(
+    servers,
+    ({ zone }) => zone,
+    'zone',
+    columns >= MIDDLE ? MOST_ZONE_WIDTH : 'zone'.length,
+  );
   const files = columns >= MIDDLE;
   const address = columns >= WIDE;
+  const numbers = STATE_WIDTH + CLIENTS_WIDTH + SENT_WIDTH + RATE_WIDTH + (files ? FILES_WIDTH : 0);
+  const room = columns - 1 - (2 + idWidth + 2 + 2 + zoneWidth + 2 + numbers);
+  const nameWidth = Math.min(
+    room,
+    widest(servers, ({ name }) => name, 'server', MOST_NAME_WIDTH),
+  );
   const cut = (text: string, width: number): string =>
     (text.length <= width ? text : `${text.slice(0, width - 1)}${unicode ? '…' : '~'}`).padEnd(width);
   const line = (cells: Cells): string =>
     [
       `  ${cells.number.padStart(idWidth)}  ${cut(cells.name, nameWidth)}  ${cut(cells.zone, zoneWidth)}  ${cells.state}`,
-      ` ${cells.clients.padStart(CLIENTS_WIDTH)}${cells.sent.padStart(SENT_WIDTH)}${cells.rate.padStart(RATE_WIDTH)}`,
+      `${cells.clients.padStart(CLIENTS_WIDTH)}${cells.sent.padStart(SENT_WIDTH)}${cells.rate.padStart(RATE_WIDTH)}`,
       files ? cells.files.padStart(FILES_WIDTH) : '',
-      address ? `  ${cells.address}` : '',
+      address ? `  ${cells.address}`.slice(0, room - nameWidth) : '',
     ]
       .join('')
       .trimEnd();
-  const room = Math.max(1, rows - 6);
-  const shown = servers.length <= room ? servers : servers.slice(0, Math.max(1, room - 1));
+  const fitting = Math.max(1, rows - 6);
+  const shown = servers.length <= fitting ? servers : servers.slice(0, Math.max(1, fitting - 1));
   const lines = [paint('dim', line(HEADING))];
   for (const each of shown)
     lines.push(line(cellsOf(each, paint(STATE_STYLE[each.state], each.state.padEnd(STATE_WIDTH)))));
