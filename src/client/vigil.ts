@@ -106,10 +106,11 @@ export class Vigil {
     const away = this.#options.company.members.all.flatMap(({ source, state }) =>
       state === 'banned' ? [] : [source.shown],
     );
+    const who = away.length === 0 ? ', and none is there' : ` (${away.join(', ')})`;
     this.#options.lost(
       new HeadwaterError(
         'HW_SOURCES_LOST',
-        `no source has sent anything for ${most} s (${away.join(', ')}); what is there is kept`,
+        `no source has sent anything for ${most} s${who}; what is there is kept`,
       ),
     );
   }

@@ -104,6 +104,13 @@ describe('a live set of sources', () => {
     assert.match(lab.notices[0] ?? '', /no source .* waiting/);
   });
 
+  test('a download that waits for sources gives up when its time is over', async () => {
+    await using lab = await Lab.of([]);
+    const error = await failure(lab.get({ feed: new LiveFeed().feed, timeout: 0.5 }, []));
+    assert.equal(error.code, 'HW_SOURCES_LOST');
+    assert.match(error.message, /for 0.5 s, and none is there/);
+  });
+
   test('real servers that are paused and ended by their operator: they say so, and the others go on', async () => {
     await using lab = await Lab.of([], { size: 24 * MIB });
     const file = join(lab.folder, 'served.bin');
