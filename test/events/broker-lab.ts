@@ -21,17 +21,19 @@ export const withoutBroker = await reach();
 /** A way to the broker that can be cut, stalled and opened again. */
 export class BrokerProxy implements AsyncDisposable {
   readonly #server: Server;
+  readonly #broker: URL;
   readonly #sockets = new Set<Socket>();
   #isOpen = true;
   #isStalled = false;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, broker: URL) {
     this.#server = server;
+    this.#broker = broker;
   }
 
-  static async open(): Promise<BrokerProxy> {
+  static async open(broker: string): Promise<BrokerProxy> {
     const server = createServer();
-    const proxy = new BrokerProxy(server);
+    const proxy = new BrokerProxy(server, new URL(broker));
     server.on('connection', (socket) => proxy.#join(socket));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -73,7 +75,7 @@ export class BrokerProxy implements AsyncDisposable {
       near.resetAndDestroy();
       return;
     }
-    const { hostname, port } = new URL(AMQP);
+    const { hostname, port } = this.#broker;
     const far = connect(Number(port === '' ? 5672 : port), hostname);
     for (const [one, other] of [
       [near, far],
@@ -111,16 +113,16 @@ export interface BrokerLab extends FeedLab {
 }
 
 /** A fleet with a message broker, under names of its own. */
-export async function brokerLab(kind: DatabaseKind): Promise<BrokerLab> {
+export async function brokerLab(kind: DatabaseKind, broker = AMQP): Promise<BrokerLab> {
   const prefix = `hw-test-${randomBytes(5).toString('hex')}`;
-  const proxy = await BrokerProxy.open();
-  const address = new URL(AMQP);
+  const proxy = await BrokerProxy.open(broker);
+  const address = new URL(broker);
   address.port = String(proxy.port);
   address.hostname = '127.0.0.1';
   address.searchParams.set('prefix', prefix);
   const url = address.href;
   const { names } = brokerAt(url);
-  const rabbit = new Connection(AMQP);
+  const rabbit = new Connection(broker);
   rabbit.on('error', () => undefined);
   const fleet = await startTestServer(kind, { broker: url, times: { ...TIMES, lease: 1 } });
   const joined: FileServer[] = [];

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { AsyncMessage, Channel } from 'rabbitmq-client';
 
+import { HeadwaterError } from '../../core/errors.ts';
 import { isFor, type Addressee } from '../audience.ts';
 import { Deliveries } from '../deliveries.ts';
 import type { EventConsumer } from '../event-feed.ts';
@@ -16,6 +17,12 @@ const PREFETCHED = 50;
 /** Milliseconds until it is set up again after it failed; doubled up to the most. */
 const FIRST_REST = 200;
 const MOST_REST = 5_000;
+/**
+ * Milliseconds that the broker may take to open the queue. A queue of which too many nodes are gone, or that did not come
+ * back after a crash, never answers: it is deleted then, since what is in it can be asked of the information servers. Left
+ * alone it would never confirm what is published to it, and hold up the relay for the whole fleet.
+ */
+const QUEUE_PATIENCE = 10_000;
 
 interface Parts {
   readonly url: string;
@@ -35,6 +42,8 @@ export class BrokerSubscription {
   #position: number;
   #rest = FIRST_REST;
   #turn = 0;
+  /** The queue did not answer last time. */
+  #isStuck = false;
 
   constructor(parts: Parts, consumer: EventConsumer, signal: AbortSignal) {
     this.#parts = parts;
@@ -76,9 +85,14 @@ export class BrokerSubscription {
       const inbox = new Inbox(over);
       // The queue is bound by now: what is told from here on is in it, and what was told before is asked for.
       const isWhole = await this.#catchUp(over);
-      await channel.basicQos({ prefetchCount: PREFETCHED });
       const queue = this.#parts.names.queueOf(this.#parts.server.id);
-      await channel.basicConsume({ queue }, (message) => inbox.put(message));
+      await this.#answered(
+        (async () => {
+          await channel.basicQos({ prefetchCount: PREFETCHED });
+          await channel.basicConsume({ queue }, (message) => inbox.put(message));
+        })(),
+        over,
+      );
       this.#consumer.state?.('connected');
       this.#rest = FIRST_REST;
       await this.#work(channel, inbox, { isWhole, over });
@@ -91,6 +105,10 @@ export class BrokerSubscription {
     const { names, server, mostRedeliveries } = this.#parts;
     let channel = await this.#connection.channel();
     try {
+      if (this.#isStuck) {
+        await this.#answered(channel.queueDelete({ queue: names.queueOf(server.id) }), this.#signal);
+        this.#isStuck = false;
+      }
       await declareExchanges(channel, names);
       try {
         await declareServerQueue(channel, names, server, mostRedeliveries);
@@ -175,6 +193,27 @@ export class BrokerSubscription {
     else if (channel.active) channel.basicNack({ deliveryTag, requeue: false });
     // While something earlier may be missing it is not said that all is done.
     if (isWhole && event.position > this.#position) this.#reach(event.position);
+  }
+
+  /** What the broker answers about the queue, in time. */
+  async #answered<T>(answer: Promise<T>, over: AbortSignal): Promise<T> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const end = (): void =>
+      reject(new HeadwaterError('HW_BROKER', 'the connection to the message broker is gone'));
+    const timer = setTimeout(() => {
+      this.#isStuck = true;
+      reject(
+        new HeadwaterError('HW_BROKER', 'the queue at the message broker does not answer: it is made anew'),
+      );
+    }, QUEUE_PATIENCE);
+    over.addEventListener('abort', end, { once: true });
+    answer.catch(() => undefined);
+    try {
+      return await Promise.race([answer, promise]);
+    } finally {
+      clearTimeout(timer);
+      over.removeEventListener('abort', end);
+    }
   }
 
   #reach(position: number): void {
