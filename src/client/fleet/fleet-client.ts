@@ -75,9 +75,9 @@ export class FleetClient {
     this.transport = { connectTimeout: CONNECT_TIME, tls, proxyFor };
   }
 
-  /** The one that answered last comes first. */
+  /** The one that answered last comes first; without a slash at the end. */
   get addresses(): string[] {
-    return this.#addresses.inOrder.map(({ href }) => href);
+    return this.#addresses.inOrder.map(({ href }) => href.replace(/\/$/, ''));
   }
 
   /** Learns from the fleet where its other information servers are; when it does not say, those known have to do. */

@@ -2,13 +2,15 @@ import assert from 'node:assert/strict';
 import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { NewApiKey, User } from '../../../src/core/api/accounts.ts';
 import type { FleetEvent } from '../../../src/core/api/events.ts';
 import type { FileDetails, FileEntry } from '../../../src/core/api/files.ts';
 import type { ServerEntry } from '../../../src/core/api/servers.ts';
+import { connect } from '../../../src/index.ts';
 import { headwater } from '../program.ts';
-import { EMAIL, Place, until } from './up-process.ts';
+import { EMAIL, PASSWORD, Place, until } from './up-process.ts';
 
 const MIB = 1024 * 1024;
 
@@ -216,6 +218,38 @@ describe('commands that call a fleet', { concurrency: 1, timeout: 180_000 }, () 
       stdout: '',
       stderr: '',
     });
+  });
+
+  test('the library does the same', async () => {
+    await assert.rejects(connect(url, { email: EMAIL, password: 'wrong password' }), { code: 'HW_LOGIN' });
+    await using fleet = await connect(url, { email: EMAIL, password: PASSWORD });
+    assert.equal(fleet.user.role, 'admin');
+    const names: string[] = [];
+    for await (const { name } of fleet.list({ search: 'bin', sort: '-name' })) names.push(name);
+    assert.deepEqual(names, ['b big.bin', 'a.bin']);
+    const known = await fleet.info('a.bin');
+    const report = await fleet.download(known.id, { output: place.folder, zone: 'b' });
+    assert.equal(report.output, join(place.folder, 'a.bin'));
+    assert.equal(report.verified, 'chunks');
+    const stop = new AbortController();
+    const heard = (async () => {
+      const kinds: string[] = [];
+      for await (const event of fleet.events({ signal: stop.signal })) {
+        kinds.push(`${event.kind} ${String(event.data['name'])}`);
+        if (event.kind === 'file.renamed') break;
+      }
+      return kinds;
+    })();
+    // Events are told from when the stream begins: it has begun once it tells of something.
+    const told = heard.then(() => true);
+    for (let times = 1; !(await Promise.race([told, sleep(50, false)])); times++) {
+      await fleet.rename(known.id, times % 2 === 0 ? 'a.bin' : 'z.bin');
+    }
+    await fleet.rename(known.id, 'a.bin');
+    assert.match((await heard).join(), /file\.renamed [az]\.bin$/);
+    assert.equal((await fleet.servers()).length, 2);
+    await fleet.remove(known.id);
+    await assert.rejects(fleet.info('a.bin'), { code: 'HW_NOT_FOUND' });
   });
 
   test('what cannot be asked for is said: no terminal, no login', async () => {
