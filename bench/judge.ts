@@ -19,7 +19,11 @@ export function sumUp(contestant: Contestant, samples: readonly Sample[]): Conte
 }
 
 function medians(samples: readonly Sample[]): Figures {
+  const requests = samples.flatMap((each) => each.requests ?? []);
+  const p99 = samples.flatMap((each) => each.p99 ?? []);
   return {
+    ...(requests.length > 0 && { requests: median(requests) }),
+    ...(p99.length > 0 && { p99: median(p99) }),
     seconds: median(samples.map((each) => each.seconds)),
     cpu: median(samples.map((each) => each.cpu)),
     memory: spread(samples.map((each) => each.memory)).high,

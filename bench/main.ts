@@ -9,7 +9,9 @@ import { filled, fullSection, readmeSection } from './pages.ts';
 import type { BenchResult, SceneResult } from './results.ts';
 import { runScene } from './rounds.ts';
 import { aria2Settings } from './rows/aria2-settings.ts';
+import { catalogue } from './rows/catalogue.ts';
 import { fourHosts } from './rows/four-hosts.ts';
+import { grants } from './rows/grants.ts';
 import { ROW_IDS, type RowId } from './rows/ids.ts';
 import { limited } from './rows/limited.ts';
 import { loopback } from './rows/loopback.ts';
@@ -20,7 +22,16 @@ import { report } from './table.ts';
 import { canInstall, extendPath, install, missingTools, packagesOf, type Tool } from './tools.ts';
 import { Workspace } from './workspace.ts';
 
-const SCENES: readonly Scene[] = [loopback, serve, fourHosts, limited, manySources, aria2Settings];
+const SCENES: readonly Scene[] = [
+  loopback,
+  serve,
+  fourHosts,
+  limited,
+  manySources,
+  grants,
+  catalogue,
+  aria2Settings,
+];
 
 /** Load above which figures that hang on the CPU are not to be believed. */
 const QUIET = 0.5;

@@ -12,8 +12,12 @@ export interface Figures {
   readonly cpu: number;
   /** Most resident memory of that program, bytes; NaN where it was not measured. */
   readonly memory: number;
-  /** Bytes of the file that were moved. */
+  /** Bytes of the file that were moved; NaN where requests are what counts. */
   readonly bytes: number;
+  /** Requests that were answered. */
+  readonly requests?: number;
+  /** Milliseconds that 99 of 100 requests took at the most. */
+  readonly p99?: number;
 }
 
 export interface Sample extends Figures {
@@ -41,6 +45,9 @@ export interface ContestantResult {
   readonly failures: number;
 }
 
+/** Times a rival's figure, megabytes, requests a second, milliseconds. */
+export type Unit = 'x' | 'MB' | '/s' | 'ms';
+
 /** A bar, and what was measured against it. */
 export interface BarResult {
   readonly row: RowId;
@@ -49,7 +56,7 @@ export interface BarResult {
   readonly text: string;
   readonly demand: 'least' | 'most';
   readonly bound: number;
-  readonly unit: 'x' | 'MB';
+  readonly unit: Unit;
   /** From the medians; NaN where something it needs never finished. */
   readonly value: number;
   /** Of the rounds, each by itself. */

@@ -41,6 +41,10 @@ export function rotated<T>(list: readonly T[], by: number): T[] {
 function describe(contestant: Contestant, sample: Sample, rounds: number): string {
   const head = `  ${sample.round}/${rounds} ${contestant.label.padEnd(44)}`;
   if (sample.failed !== undefined) return `${head} failed: ${sample.failed}`;
+  if (sample.requests !== undefined) {
+    const p99 = sample.p99 === undefined ? '' : `  p99 ${sample.p99.toFixed(1)} ms`;
+    return `${head} ${(sample.requests / sample.seconds).toFixed(0)}/s${p99}  CPU ${sample.cpu.toFixed(2)} s`;
+  }
   const rate = sample.bytes / GIB / sample.seconds;
   return `${head} ${sample.seconds.toFixed(2)} s  ${rate.toFixed(2)} GiB/s  CPU ${sample.cpu.toFixed(2)} s`;
 }

@@ -1,5 +1,5 @@
 import type { BenchOptions } from './options.ts';
-import type { Figures, Sample } from './results.ts';
+import type { Figures, Sample, Unit } from './results.ts';
 import type { RowId } from './rows/ids.ts';
 import type { Tool } from './tools.ts';
 import type { Workspace } from './workspace.ts';
@@ -36,7 +36,7 @@ export interface Bar {
   readonly text: string;
   readonly demand: 'least' | 'most';
   readonly bound: number;
-  readonly unit: 'x' | 'MB';
+  readonly unit: Unit;
   /** Told for comparison; not a bar of the table. */
   readonly aside?: boolean;
   readonly value: (of: FiguresOf) => number;

@@ -10,6 +10,8 @@ export const ROW_IDS = [
   'unplugged',
   'limited',
   'many',
+  'grants',
+  'catalogue',
 ] as const;
 
 /** Rows that are run only when they are named: what settled how a rival is run. */
