@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setFlagsFromString } from 'node:v8';
 
 import { pino } from 'pino';
 
@@ -23,6 +24,8 @@ export async function runInformationServer(
   request: InformationServerRequest,
   stdout: PrintStream & NodeJS.EventEmitter,
 ): Promise<void> {
+  // The engine would rather grow than collect: with a million files listed page after page it holds 320 MB where 210 do.
+  setFlagsFromString('--optimize-for-size');
   using interrupts = listenForInterrupts();
   // Nobody reads the lines any more; the server goes on.
   stdout.on('error', () => undefined);
