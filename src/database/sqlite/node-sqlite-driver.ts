@@ -79,9 +79,8 @@ function openFile(path: string, cache: number): DatabaseSync {
 function setUp(database: DatabaseSync, cache: number): void {
   // With WAL, NORMAL loses no consistency: a power failure may lose the last commits, a crash of the process none.
   database.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma foreign_keys = on');
-  // 32 MiB for each of two connections. A mapped file would count as memory of the process, and be hardly faster: pages are
-  // in the system's cache anyway.
-  database.exec('pragma cache_size = -32768; pragma temp_store = memory; pragma mmap_size = 0');
+  // A mapped file would count as memory of the process, and be hardly faster: pages are in the system's cache anyway.
+  database.exec(`pragma cache_size = -${cache}; pragma temp_store = memory; pragma mmap_size = 0`);
   // What a large change has left of the log of changes is given back.
   database.exec('pragma journal_size_limit = 67108864');
 }
@@ -129,7 +128,7 @@ class Lease implements DatabaseConnection {
       if (!this.#writer.inTransaction) throw new Error('the transaction was undone by an error before');
       return this.#writer.execute<R>(query);
     }
-    if (query.query.kind === 'SelectQueryNode') return untilFree(() => this.#reader.execute<R>(query));
+    if (readsOnly(query)) return untilFree(() => this.#reader.execute<R>(query));
     const free = await this.#turns.take();
     try {
       return await untilFree(() => this.#writer.execute<R>(query));
@@ -142,6 +141,11 @@ class Lease implements DatabaseConnection {
   async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
     throw new Error('streaming is not offered');
   }
+}
+
+/** A select, also one that is written by hand: what begins with a name for a part of it can end in a change. */
+function readsOnly({ query, sql }: CompiledQuery): boolean {
+  return query.kind === 'SelectQueryNode' || (query.kind === 'RawNode' && /^\s*select\b/i.test(sql));
 }
 
 class SqliteConnection {
