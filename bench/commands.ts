@@ -67,8 +67,7 @@ export function shown(words: Words, job: Job, names: Readonly<Record<string, str
   const replaced: [string, string][] = [
     ...Object.entries(names),
     ...job.urls.map((url, index): [string, string] => [url, `URL${index + 1}`]),
-    [job.output, 'FILE'],
-    [dirname(job.output), 'FOLDER'],
+    ...outputNames(job.output),
   ];
   const ours = headwater();
   const plain = words.slice(0, ours.length).every((word, index) => word === ours[index])
@@ -85,6 +84,15 @@ export function shown(words: Words, job: Job, names: Readonly<Record<string, str
     })
     .join(' ');
   return text.replace(/URL1( URL\d+){4,}/, (all) => `URL1 … ${all.split(' ').at(-1) ?? ''}`);
+}
+
+/** Standard output is called as it is on every command line. */
+function outputNames(output: string): [string, string][] {
+  if (output === '-') return [];
+  return [
+    [output, 'FILE'],
+    [dirname(output), 'FOLDER'],
+  ];
 }
 
 function nameOf(path: string): string {
