@@ -16,6 +16,11 @@ const HEAD_TIMEOUT = 15_000;
 const REQUEST_TIMEOUT = 30_000;
 /** Milliseconds that an unused connection is kept: longer than the minute of common load balancers. */
 const KEEP_ALIVE = 75_000;
+/**
+ * Milliseconds without a byte in either direction after which a connection is cut: whoever does not take an answer must not
+ * keep it in memory. Streams say every few seconds that they are there, and nobody waits for an answer longer than a minute.
+ */
+const SILENT_TIMEOUT = 120_000;
 /** Open connections; above it new ones are closed at once. 2,000 file servers and 10,000 clients have one or two each. */
 const MOST_CONNECTIONS = 30_000;
 /** Descriptors that are left for everything else, the database and a broker among it. */
@@ -38,6 +43,7 @@ export function newHttpServer(handler: RequestListener, tls: StartSettings['tls'
     tls === undefined
       ? createServer(options, handler)
       : createTlsServer({ ...options, ...tls, handshakeTimeout: HEAD_TIMEOUT }, handler);
+  server.timeout = SILENT_TIMEOUT;
   server.maxConnections = Math.min(MOST_CONNECTIONS, Math.max(OTHER_FILES, openFiles() - OTHER_FILES));
   return server;
 }
