@@ -51,12 +51,15 @@ export async function select(
   among: RawBuilder<unknown>,
 ): Promise<Position[]> {
   const { column, limit } = query;
-  const { rows } = await sql<Position>`
+  // The outer select tells the driver that nothing is changed.
+  const { rows } = await sql<Position>`select number, key from (
     with among as materialized (${among})
     select number, ${sql.ref(column)} as key from files
     where number in (select number from among) and deleted_at is null
       and ${fits(database.kind, query)} and ${later(query, query.after)}
-    order by ${order(query)} limit ${limit}`.execute(database.queries);
+    order by ${order(query)} limit ${limit}) as found order by ${order(query, 'key')}`.execute(
+    database.queries,
+  );
   return rows;
 }
 
