@@ -15,7 +15,7 @@ const MOST_TIME = 240_000;
 /** Folders in the order they run. Those that start servers and processes have the machine to themselves. */
 const ROUNDS = [
   { folders: ['test/unit', 'test/simulation'], concurrency: availableParallelism() },
-  { folders: ['test/integration'], concurrency: 1 },
+  { folders: ['test/information-server', 'test/events', 'test/integration'], concurrency: 1 },
   { folders: ['test/faults'], concurrency: 1 },
 ] as const;
 
