@@ -7,7 +7,9 @@ import { HeadwaterError } from '../../core/errors.ts';
 import { appendEvents, type NewEvent } from '../../database/append-events.ts';
 import type { Database } from '../../database/database.ts';
 import type { ServerRow, Tables } from '../../database/tables.ts';
+import { Mutex } from '../../database/sqlite/mutex.ts';
 import type { Context } from '../context.ts';
+import { perContext } from '../per-context.ts';
 import { makeFiles, type Candidate } from './file-rows.ts';
 import { bitmapOf } from './has-bitmap.ts';
 import { lastHoldersGone, shrunk } from './holding-losses.ts';
@@ -23,6 +25,18 @@ const FORGOTTEN_AT_ONCE = 5_000;
 /** Number of the PostgreSQL lock under which contents and files are made, so that names are given out one by one. */
 const LOCK = 0x6865_6167;
 
+const turnsOf = perContext(() => new Mutex());
+
+/** A transaction that makes contents or files: one at a time, so that those who wait take no connections from others. */
+export async function inTurn<T>(context: Context, work: (db: Transaction<Tables>) => Promise<T>): Promise<T> {
+  const end = await turnsOf(context).take();
+  try {
+    return await context.database.transaction(work);
+  } finally {
+    end();
+  }
+}
+
 export async function lockCatalogue({ kind }: Database, db: Transaction<Tables>): Promise<void> {
   if (kind === 'postgresql') await sql`select pg_advisory_xact_lock(${LOCK})`.execute(db);
 }
@@ -37,7 +51,7 @@ export async function announce(context: Context, id: string, told: Told): Promis
   const files = [...new Map(told.added.map((file) => [file.manifestSha256, file])).values()].sort(byManifest);
   const bitmaps = files.map((file) => bitmapOfFile(file, told.added.indexOf(file)));
   const { database } = context;
-  return database.transaction(async (db) => {
+  return inTurn(context, async (db) => {
     await lockCatalogue(database, db);
     const server = await lockServer(database, db, id);
     checkInstance(server, told.instance);

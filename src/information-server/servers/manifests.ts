@@ -10,7 +10,7 @@ import type { ServerRow, Tables } from '../../database/tables.ts';
 import type { Context } from '../context.ts';
 import { Batcher } from './batcher.ts';
 import { makeFiles, type Candidate } from './file-rows.ts';
-import { lockCatalogue, MOST_CHUNKS } from './holdings.ts';
+import { inTurn, lockCatalogue, MOST_CHUNKS } from './holdings.ts';
 
 /** Longest manifest taken, bytes: 262,144 digests in quotes, and the rest. */
 export const MOST_MANIFEST_TEXT = 20 * 1024 * 1024;
@@ -69,7 +69,7 @@ export class Manifests {
 
   #write(batch: readonly Sent[]): Promise<(undefined | HeadwaterError)[]> {
     const { database, now } = this.#context;
-    return database.transaction(async (db) => {
+    return inTurn(this.#context, async (db) => {
       await lockCatalogue(database, db);
       const events: NewEvent[] = [];
       const answers: (undefined | HeadwaterError)[] = [];

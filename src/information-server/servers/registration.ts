@@ -9,11 +9,15 @@ import { newId } from '../../database/ids.ts';
 import type { ServerRow, Tables } from '../../database/tables.ts';
 import { digestOf } from '../authentication.ts';
 import type { Context } from '../context.ts';
+import { Batcher } from './batcher.ts';
 import { isSameDigest, superseded, unknownToken } from './server-token.ts';
 import { stateEvent } from './state-event.ts';
 
 /** Number of the PostgreSQL lock under which servers register, one after the other. */
 const LOCK = 0x6865_6166;
+
+/** Registrations of one transaction. */
+const MOST_REGISTRATIONS = 50;
 
 /** What registering changes in the database. */
 export type Joined = Pick<Registered, 'id' | 'token' | 'holdingsVersion' | 'wanted' | 'position'>;
@@ -27,55 +31,100 @@ export type Joined = Pick<Registered, 'id' | 'token' | 'holdingsVersion' | 'want
  * - a name belongs to the server that has it until that is dead or has stopped: then another may take it, and the old
  *   one, should it come back, is told to take another name. Their holdings are never mixed up.
  *
- * @param token the join token, or the server's own
  * @throws HeadwaterError `HW_TOKEN_INVALID`, `HW_SUPERSEDED`, `HW_CONFLICT` (the name is taken)
  */
-export async function register(context: Context, told: Registration, token: string): Promise<Joined> {
-  const { database } = context;
+async function register(
+  context: Context,
+  db: Transaction<Tables>,
+  { told, token, events }: Registering & { events: NewEvent[] },
+): Promise<Joined> {
   const digest = digestOf(token);
-  return database.transaction(async (db) => {
-    if (database.kind === 'postgresql') await sql`select pg_advisory_xact_lock(${LOCK})`.execute(db);
-    const now = context.now();
-    const known = await findServer(db, told, digest);
-    if (known !== undefined && told.instance < known.instance) {
-      throw superseded(known.name, { instance: told.instance, current: known.instance });
-    }
-    const name = { sameAs: known?.id, wanted: told.name };
-    await freeName(db, name);
-    const own = known?.token_digest === digest ? token : `hws_${randomBytes(32).toString('base64url')}`;
-    const wanted = known === undefined || known.wanted === 'stopped' ? 'running' : known.wanted;
-    const row = {
-      name: told.name,
-      zone: told.zone,
-      url: told.url,
-      token_digest: digestOf(own),
-      instance: told.instance,
-      state: wanted,
-      wanted,
-      version: told.version,
-      capacity: told.capacity ?? null,
-      last_seen_at: now,
-    };
-    const id = known?.id ?? told.id ?? newId(now);
-    if (known === undefined) {
-      await db
-        .insertInto('servers')
-        .values({ ...row, ...FRESH, id, registered_at: now })
-        .execute();
-    } else await db.updateTable('servers').set(row).where('number', '=', known.number).execute();
-    const events: NewEvent[] = [];
-    if (known?.instance !== told.instance) {
-      const { version, url, zone } = told;
-      const data = { server: id, name: told.name, zone, url, version, again: known !== undefined };
-      events.push({ kind: 'server.joined', audience: 'people', data });
-    }
-    if (known !== undefined && known.state !== wanted) {
-      events.push(stateEvent({ ...known, name: told.name, zone: told.zone }, wanted, 'registered'));
-    }
-    const holdingsVersion = known === undefined ? 0 : await holdingsKnown(db, known);
-    await appendEvents(db, database.kind, events, now);
-    return { id, token: own, holdingsVersion, wanted, position: await newestPosition(db) };
-  });
+  const now = context.now();
+  const known = await findServer(db, told, digest);
+  if (known !== undefined && told.instance < known.instance) {
+    throw superseded(known.name, { instance: told.instance, current: known.instance });
+  }
+  const name = { sameAs: known?.id, wanted: told.name };
+  await freeName(db, name);
+  const own = known?.token_digest === digest ? token : `hws_${randomBytes(32).toString('base64url')}`;
+  const wanted = known === undefined || known.wanted === 'stopped' ? 'running' : known.wanted;
+  const row = {
+    name: told.name,
+    zone: told.zone,
+    url: told.url,
+    token_digest: digestOf(own),
+    instance: told.instance,
+    state: wanted,
+    wanted,
+    version: told.version,
+    capacity: told.capacity ?? null,
+    last_seen_at: now,
+  };
+  const id = known?.id ?? told.id ?? newId(now);
+  if (known === undefined) {
+    await db
+      .insertInto('servers')
+      .values({ ...row, ...FRESH, id, registered_at: now })
+      .execute();
+  } else await db.updateTable('servers').set(row).where('number', '=', known.number).execute();
+  if (known?.instance !== told.instance) {
+    const { version, url, zone } = told;
+    const data = { server: id, name: told.name, zone, url, version, again: known !== undefined };
+    events.push({ kind: 'server.joined', audience: 'people', data });
+  }
+  if (known !== undefined && known.state !== wanted) {
+    events.push(stateEvent({ ...known, name: told.name, zone: told.zone }, wanted, 'registered'));
+  }
+  const holdingsVersion = known === undefined ? 0 : await holdingsKnown(db, known);
+  return { id, token: own, holdingsVersion, wanted, position: await newestPosition(db) };
+}
+
+interface Registering {
+  readonly told: Registration;
+  /** The join token, or the server's own. */
+  readonly token: string;
+}
+
+/** Takes file servers in, many in one transaction: after an outage all 2,000 come at once. */
+export class Registrations {
+  readonly #context: Context;
+  readonly #batcher: Batcher<Registering, Joined>;
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.#batcher = new Batcher({ window: 0, most: MOST_REGISTRATIONS, work: (batch) => this.#write(batch) });
+  }
+
+  /**
+   * @throws HeadwaterError `HW_TOKEN_INVALID`, `HW_SUPERSEDED`, `HW_CONFLICT` (the name is taken), `HW_DATABASE`
+   */
+  take(told: Registration, token: string): Promise<Joined> {
+    return this.#batcher.add({ told, token });
+  }
+
+  close(): Promise<void> {
+    return this.#batcher.close();
+  }
+
+  #write(batch: readonly Registering[]): Promise<(Joined | HeadwaterError)[]> {
+    const { database, now } = this.#context;
+    return database.transaction(async (db) => {
+      if (database.kind === 'postgresql') await sql`select pg_advisory_xact_lock(${LOCK})`.execute(db);
+      const events: NewEvent[] = [];
+      const answers: (Joined | HeadwaterError)[] = [];
+      for (const { told, token } of batch) {
+        try {
+          answers.push(await register(this.#context, db, { told, token, events }));
+        } catch (error) {
+          // Thrown before anything of this one was written; what the database refuses undoes the batch.
+          if (!(error instanceof HeadwaterError) || error.remedy === 'wait') throw error;
+          answers.push(error);
+        }
+      }
+      await appendEvents(db, database.kind, events, now());
+      return answers;
+    });
+  }
 }
 
 const FRESH = {

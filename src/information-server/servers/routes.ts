@@ -18,14 +18,20 @@ import { bearerOf, callerOf, digestOf } from '../authentication.ts';
 import type { App, Context, Routes } from '../context.ts';
 import { sourceWatchOf } from '../grants/source-watch.ts';
 import { keyRingOf } from '../keys/key-ring.ts';
+import { admitWithin } from './admission.ts';
 import { commandServer, forgetServer } from './commands.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { announce } from './holdings.ts';
 import { Manifests, MOST_MANIFEST_TEXT } from './manifests.ts';
-import { register } from './registration.ts';
+import { Registrations } from './registration.ts';
 import { entryOf, findServerRow, listServers, ServerListQuery } from './server-list.ts';
 import { serverMetrics } from './server-metrics.ts';
 import { serverOf } from './server-token.ts';
+
+/** Bytes of announcements, and as many of manifests, that are taken in at the same time. */
+const MOST_TAKEN_IN = 32 * 1024 * 1024;
+/** Longest announcement, bytes: 1,000 files with long names. */
+const MOST_ANNOUNCEMENT = 4 * 1024 * 1024;
 
 const ByServerId = z.strictObject({ id: Id });
 const ByIdOrName = z.strictObject({ server: z.string().min(1).max(200).describe('Id or name.') });
@@ -37,12 +43,14 @@ export const serversRoutes: Routes = (app, context) => {
   serverMetrics(context);
   registration(app, context);
   heartbeats(app, context);
-  holdings(app, context);
+  void app.register(async (scope) => holdings(scope.withTypeProvider(), context));
   void app.register(async (scope) => manifests(scope.withTypeProvider(), context));
   operating(app, context);
 };
 
 function registration(app: App, context: Context): void {
+  const joining = new Registrations(context);
+  app.addHook('onClose', () => joining.close());
   app.post(
     '/v1/servers',
     {
@@ -54,7 +62,7 @@ function registration(app: App, context: Context): void {
       },
     },
     async (request) => {
-      const joined = await register(context, request.body, bearerOf(request));
+      const joined = await joining.take(request.body, bearerOf(request));
       sourceWatchOf(context).changed();
       const { keys } = await keyRingOf(context).jwks();
       return {
@@ -100,9 +108,11 @@ function heartbeats(app: App, context: Context): void {
 }
 
 function holdings(app: App, context: Context): void {
+  admitWithin(app, MOST_TAKEN_IN, MOST_ANNOUNCEMENT);
   app.post(
     '/v1/servers/:id/holdings',
     {
+      bodyLimit: MOST_ANNOUNCEMENT,
       schema: {
         tags: ['file servers'],
         summary: 'A file server says what it holds',
@@ -122,6 +132,7 @@ function holdings(app: App, context: Context): void {
 
 function manifests(app: App, context: Context): void {
   const taking = new Manifests(context);
+  admitWithin(app, MOST_TAKEN_IN, MOST_MANIFEST_TEXT);
   app.addHook('onClose', () => taking.close());
   // Manifests come as text: their own reader says best what is wrong with one.
   app.removeContentTypeParser('application/json');
