@@ -11,6 +11,7 @@ import { runScene } from './rounds.ts';
 import { aria2Settings } from './rows/aria2-settings.ts';
 import { catalogue } from './rows/catalogue.ts';
 import { fourHosts } from './rows/four-hosts.ts';
+import { grantChecks } from './rows/grant-checks.ts';
 import { grants } from './rows/grants.ts';
 import { ROW_IDS, type RowId } from './rows/ids.ts';
 import { limited } from './rows/limited.ts';
@@ -30,6 +31,7 @@ const SCENES: readonly Scene[] = [
   manySources,
   grants,
   catalogue,
+  grantChecks,
   aria2Settings,
 ];
 

@@ -45,8 +45,8 @@ export interface ContestantResult {
   readonly failures: number;
 }
 
-/** Times a rival's figure, megabytes, requests a second, milliseconds. */
-export type Unit = 'x' | 'MB' | '/s' | 'ms';
+/** Times a rival's figure, megabytes, requests a second, milliseconds, microseconds. */
+export type Unit = 'x' | 'MB' | '/s' | 'ms' | 'µs';
 
 /** A bar, and what was measured against it. */
 export interface BarResult {

@@ -12,6 +12,7 @@ export const ROW_IDS = [
   'many',
   'grants',
   'catalogue',
+  'grant-checks',
 ] as const;
 
 /** Rows that are run only when they are named: what settled how a rival is run. */

@@ -171,7 +171,7 @@ export class StandInFleet implements AsyncDisposable {
     const instead = this.override?.(told);
     if (instead === 'cut') return void request.socket.destroy();
     if (instead === 'lost') {
-      response.writeHead = () => response.destroy() as typeof response;
+      response.writeHead = () => response.destroy();
       response.end = () => response;
     } else if (instead !== undefined) return reply(response, instead.status, instead.body);
     try {

@@ -1,8 +1,10 @@
+import { HeadwaterError } from '../../core/errors.ts';
 import { parseManifest } from '../../core/manifest.ts';
 import type { DigestService } from '../digests/digest-service.ts';
 import { identityOfText } from '../digests/file-identity.ts';
 import type { Inventory, SeenFile } from './inventory.ts';
-import { MOST_FINDING, STABLE_AFTER } from './limits.ts';
+import { MOST_FINDING, MOST_SETBACK_WAIT, SMALL_AT_ONCE, SMALL_FILE, STABLE_AFTER } from './limits.ts';
+import { digestSmallFile } from './small-file.ts';
 
 export interface DigestFeedOptions {
   readonly inventory: Inventory;
@@ -11,43 +13,44 @@ export interface DigestFeedOptions {
   readonly onChanged: (file: SeenFile) => void;
   /** Nothing is left to hash now. */
   readonly onIdle: () => void;
+  readonly onFault: (error: HeadwaterError) => void;
 }
 
 /**
- * Has files hashed that are new, the newest first, few at a time: however many there are, only these are in memory. What is
- * known by the end of the process stays known; a file whose reading was interrupted is read again from its beginning, for
- * the state of a digest of the whole cannot be kept.
+ * Has files hashed that are new, the newest first: small ones some at a time, by themselves; large ones by threads. However
+ * many there are, only those under way are in memory. What is known by the end of the process stays known; a file whose
+ * reading was interrupted is read again from its beginning, for the state of a digest of the whole cannot be kept.
  */
 export class DigestFeed {
   readonly #options: DigestFeedOptions;
   readonly #running = new Map<string, SeenFile>();
   /** Since when files with a time of now or later are as they are, `performance.now()`. */
   readonly #since = new Map<string, { readonly state: string; readonly at: number }>();
+  readonly #told = new Set<string>();
+  #small: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #bytesRead = 0;
   #closed = false;
 
   constructor(options: DigestFeedOptions) {
     this.#options = options;
   }
 
+  /** Bytes of small files that were hashed. */
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
   /** There may be something to do. */
   readonly feed = (): void => {
     clearTimeout(this.#timer);
     if (this.#closed) return;
-    const { inventory } = this.#options;
     const now = Date.now();
-    const room = MOST_FINDING - this.#running.size;
-    if (room > 0) {
-      for (const file of inventory.pending(now, MOST_FINDING * 2)) {
-        if (this.#running.size >= MOST_FINDING) break;
-        if (this.#running.has(file.path)) continue;
-        if (this.#isStable(file, now)) void this.#find(file);
-        else inventory.retryAt(file, now + STABLE_AFTER / 2);
-      }
-    }
-    const next = inventory.nextRetry(now);
+    this.#feedSmall(now);
+    this.#feedLarge(now);
+    const next = this.#options.inventory.nextRetry(now);
     if (next === undefined) {
-      if (this.#running.size === 0) this.#options.onIdle();
+      if (this.#running.size === 0 && this.#small === undefined) this.#options.onIdle();
       return;
     }
     // A clock that was set back must not make it wait for years.
@@ -55,9 +58,39 @@ export class DigestFeed {
     this.#timer = setTimeout(this.feed, wait).unref();
   };
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
+    await this.#small;
+  }
+
+  #feedSmall(now: number): void {
+    if (this.#small !== undefined) return;
+    const { inventory } = this.#options;
+    const files = inventory
+      .pending(now, SMALL_AT_ONCE, 0, SMALL_FILE)
+      .filter((each) => this.#isReady(each, now));
+    if (files.length === 0) return;
+    this.#small = this.#hashSmall(files).finally(() => {
+      this.#small = undefined;
+      this.feed();
+    });
+  }
+
+  #feedLarge(now: number): void {
+    const { inventory } = this.#options;
+    if (this.#running.size >= MOST_FINDING) return;
+    for (const file of inventory.pending(now, MOST_FINDING * 2, SMALL_FILE + 1, Number.MAX_SAFE_INTEGER)) {
+      if (this.#running.size >= MOST_FINDING) return;
+      if (!this.#running.has(file.path) && this.#isReady(file, now)) void this.#find(file);
+    }
+  }
+
+  /** Whether it may be hashed now; otherwise it is looked at again. */
+  #isReady(file: SeenFile, now: number): boolean {
+    if (this.#isStable(file, now)) return true;
+    this.#options.inventory.retryAt(file, now + STABLE_AFTER / 2);
+    return false;
   }
 
   /**
@@ -76,15 +109,44 @@ export class DigestFeed {
     return false;
   }
 
+  async #hashSmall(files: readonly SeenFile[]): Promise<void> {
+    const results = await Promise.all(
+      files.map((file) => digestSmallFile(file).catch((cause: unknown) => this.#unreadable(file, cause))),
+    );
+    if (this.#closed) return;
+    const { inventory } = this.#options;
+    inventory.together(() => {
+      for (const [index, file] of files.entries()) {
+        const result = results[index];
+        if (result === 'changed') this.#changed(file);
+        else if (result === undefined) inventory.retryAt(file, Date.now() + MOST_SETBACK_WAIT);
+        else {
+          this.#since.delete(file.path);
+          this.#bytesRead += file.size;
+          inventory.hashed(file, result.manifestSha256, result.manifest);
+        }
+      }
+    });
+  }
+
+  #unreadable({ path }: SeenFile, cause: unknown): undefined {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    // Gone since it was seen.
+    if (code === 'ENOENT' || this.#told.has(path) || this.#told.size > 1_000) return undefined;
+    this.#told.add(path);
+    const said = `cannot read ${path} to hash it: ${message}`;
+    this.#options.onFault(new HeadwaterError('HW_DISK', said, { cause, details: { path } }));
+    return undefined;
+  }
+
   async #find(file: SeenFile): Promise<void> {
-    const { inventory, digests, onChanged } = this.#options;
+    const { inventory, digests } = this.#options;
     this.#running.set(file.path, file);
     const found = await digests.find(file.path, identityOfText(file.state), false);
     this.#running.delete(file.path);
     if (this.#closed || found === 'closed') return;
     if (found === 'changed') {
-      inventory.retryAt(file, Date.now() + STABLE_AFTER);
-      onChanged(file);
+      this.#changed(file);
     } else if ('error' in found) {
       inventory.retryAt(file, Date.now() + Math.max(0, found.until - performance.now()));
     } else {
@@ -94,5 +156,10 @@ export class DigestFeed {
       inventory.hashed(file, found.manifestSha256, manifest);
     }
     this.feed();
+  }
+
+  #changed(file: SeenFile): void {
+    this.#options.inventory.retryAt(file, Date.now() + STABLE_AFTER);
+    this.#options.onChanged(file);
   }
 }

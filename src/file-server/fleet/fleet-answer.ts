@@ -163,9 +163,13 @@ function jsonBody(request: IncomingMessage, response: ServerResponse): Promise<u
   let bytes = 0;
   request.on('data', (part: Buffer) => {
     bytes += part.length;
-    // What is too long is thrown away as it comes: who still sends would not read why it was refused.
-    if (bytes <= MOST_REPORT_BYTES) return void parts.push(part);
-    response.setHeader('Connection', 'close');
+    if (bytes <= MOST_REPORT_BYTES) {
+      parts.push(part);
+      return;
+    }
+    // What follows is thrown away as it comes: who still sends would not read why it was refused.
+    parts.length = 0;
+    if (!response.headersSent) response.setHeader('Connection', 'close');
     reject(new HeadwaterError('HW_TOO_LARGE', `a report has at most ${MOST_REPORT_BYTES} bytes`));
   });
   request.on('end', () => resolve(jsonOf(Buffer.concat(parts).toString())));

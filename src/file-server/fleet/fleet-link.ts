@@ -140,7 +140,7 @@ export class FleetLink {
     await Promise.race([farewell, late]);
     clearTimeout(timer);
     // Whatever still waits for an answer.
-    this.#options.servers.close();
+    await this.#options.servers.close();
     await Promise.all([this.#events?.close(), this.#announcer.close(), farewell]);
   }
 

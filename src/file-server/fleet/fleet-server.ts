@@ -76,6 +76,7 @@ export class FleetServer {
   #badChunks = 0;
   #announced: number | undefined;
   #ready = false;
+  #ended = false;
   #timer: NodeJS.Timeout | undefined;
   #over: HeadwaterError | undefined;
   #closing: Promise<void> | undefined;
@@ -227,6 +228,7 @@ export class FleetServer {
     await this.#link?.close();
     this.#desk.close();
     await this.#stock.close();
+    this.#ended = true;
     this.#own.state.close();
     this.#own.data.close();
     this.#options.onEvent({ event: 'end' });
@@ -274,6 +276,8 @@ export class FleetServer {
   }
 
   readonly #fault = (error: HeadwaterError): void => {
+    // What an answer that was cut off meets when everything is closed already.
+    if (this.#ended) return;
     const code = error instanceof HeadwaterError ? error.code : 'HW_INTERNAL';
     this.#options.log.error({ code, error }, error.message);
     this.#options.onEvent({ event: 'fault', code, message: error.message });

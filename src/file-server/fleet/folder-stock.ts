@@ -56,6 +56,7 @@ export class FolderStock {
       digests: this.#digests,
       onChanged: lookAgain,
       onIdle: () => this.#walked && onHashed(),
+      onFault,
     });
     this.#watch = new FolderWatch({
       folders,
@@ -75,12 +76,12 @@ export class FolderStock {
 
   /** Whether everything that is in the folders was seen and hashed since the start. */
   get isHashed(): boolean {
-    return this.#walked && this.inventory.counts().pending === 0;
+    return this.#walked && !this.inventory.isPending;
   }
 
   /** Bytes read so far of the files that are being hashed. */
   get bytesHashed(): number {
-    return this.#digests.state.bytesDone;
+    return this.#digests.state.bytesDone + this.#feed.bytesRead;
   }
 
   start(): void {
@@ -91,9 +92,13 @@ export class FolderStock {
   }
 
   async close(): Promise<void> {
-    this.#feed.close();
     this.reports.close();
-    await Promise.all([this.#watch.close(), this.readAhead.close(), this.#digests.close()]);
+    await Promise.all([
+      this.#feed.close(),
+      this.#watch.close(),
+      this.readAhead.close(),
+      this.#digests.close(),
+    ]);
     this.contents.close();
   }
 }

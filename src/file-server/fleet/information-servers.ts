@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { Agent, request } from 'undici';
+
 import { ErrorAnswer } from '../../core/api/common.ts';
 import { ERRORS, HeadwaterError, type ErrorCode } from '../../core/errors.ts';
-import { CALL_TIMEOUT, LEAST_BACKOFF, MOST_ANSWER_BYTES, MOST_BACKOFF } from './limits.ts';
+import { CALL_TIMEOUT, CONNECT_TIMEOUT, LEAST_BACKOFF, MOST_ANSWER_BYTES, MOST_BACKOFF } from './limits.ts';
 
 export interface Call {
   readonly method: 'GET' | 'POST' | 'PUT';
@@ -36,6 +38,7 @@ export interface Reached {
  */
 export class InformationServers {
   readonly #options: InformationServersOptions;
+  readonly #agent = new Agent({ connect: { timeout: CONNECT_TIMEOUT } });
   readonly #over = new AbortController();
   #urls: string[] = [];
   #current = 0;
@@ -106,8 +109,9 @@ export class InformationServers {
   }
 
   /** Waits for no answer any more. */
-  close(): void {
+  async close(): Promise<void> {
     this.#over.abort();
+    await this.#agent.destroy();
   }
 
   #found(url: string): void {
@@ -117,21 +121,23 @@ export class InformationServers {
   }
 
   async #ask(url: string, { method, path, token, body, timeout = CALL_TIMEOUT }: Call): Promise<unknown> {
-    const signal = AbortSignal.any([this.#over.signal, AbortSignal.timeout(timeout)]);
     try {
-      const response = await fetch(url + path, {
+      const answer = await request(url + path, {
         method,
-        signal,
-        redirect: 'error',
+        dispatcher: this.#agent,
+        signal: this.#over.signal,
+        headersTimeout: timeout,
+        bodyTimeout: timeout,
         headers: {
           ...(body !== undefined && { 'content-type': 'application/json' }),
           ...(token !== undefined && { authorization: `Bearer ${token}` }),
         },
         ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
-      const text = await textOf(response);
-      if (response.ok) return text === '' ? undefined : JSON.parse(text);
-      throw refusal(url, response.status, text);
+      const text = await textOf(answer.body);
+      const { statusCode: status } = answer;
+      if (status >= 200 && status < 300) return text === '' ? undefined : JSON.parse(text);
+      throw refusal(url, status, text);
     } catch (cause) {
       if (cause instanceof HeadwaterError) throw cause;
       throw new HeadwaterError('HW_CONNECT', `the information server ${url} ${whyNot(cause)}`, { cause });
@@ -140,12 +146,12 @@ export class InformationServers {
 }
 
 /** Capped by what arrives: what a header says can be wrong. */
-async function textOf(response: Response): Promise<string> {
-  const parts: Uint8Array[] = [];
+async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
+  const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const part of response.body ?? []) {
+  for await (const part of body) {
     bytes += part.length;
-    if (bytes > MOST_ANSWER_BYTES) throw new Error(`answers more than ${MOST_ANSWER_BYTES} bytes`);
+    if (bytes > MOST_ANSWER_BYTES) throw new Error(`more than ${MOST_ANSWER_BYTES} bytes were answered`);
     parts.push(part);
   }
   return Buffer.concat(parts).toString();
@@ -169,11 +175,10 @@ function jsonOf(text: string): unknown {
 }
 
 function whyNot(cause: unknown): string {
-  const { name, message, cause: inner } = cause as Error;
-  if (name === 'TimeoutError') return 'does not answer in time';
+  const { name, message, code } = cause as NodeJS.ErrnoException;
+  if (code?.endsWith('_TIMEOUT') === true) return 'does not answer in time';
   if (name === 'AbortError') return 'was not waited for';
   if (cause instanceof SyntaxError) return 'answers what is no JSON';
-  const { code } = (inner ?? {}) as NodeJS.ErrnoException;
   if (code === 'ECONNREFUSED') return 'cannot be reached: connection refused';
-  return `cannot be reached: ${inner instanceof Error ? inner.message : message}`;
+  return `cannot be reached: ${message === '' ? code : message}`;
 }

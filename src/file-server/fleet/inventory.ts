@@ -145,12 +145,18 @@ export class Inventory {
     return rows.map(({ folder }) => String(folder)).filter((each) => !folders.includes(each));
   }
 
-  /** Files that are not hashed yet and may be tried, the newest first. `now`: milliseconds since 1970. */
-  pending(now: number, most: number): SeenFile[] {
+  /**
+   * Files that are not hashed yet and may be tried, of `least` to `largest` bytes, the newest first. `now`: milliseconds
+   * since 1970.
+   */
+  pending(now: number, most: number, least: number, largest: number): SeenFile[] {
     const rows = this.#state.all(
       `select folder, name, path, state, size, modified from files
-        where manifest is null and gone_at is null and retry_at <= ? order by modified desc limit ?`,
+        where manifest is null and gone_at is null and retry_at <= ? and size between ? and ?
+        order by modified desc limit ?`,
       now,
+      least,
+      largest,
       most,
     );
     return rows.map((row) => ({
@@ -168,7 +174,8 @@ export class Inventory {
   /** When the next of those that may not be tried yet may be. */
   nextRetry(now: number): number | undefined {
     const row = this.#state.get(
-      'select min(retry_at) as at from files where manifest is null and gone_at is null and retry_at > ?',
+      `select min(retry_at) as at from files
+        where manifest is null and gone_at is null and retry_at > 0 and retry_at > ?`,
       now,
     );
     return row?.['at'] === null ? undefined : Number(row?.['at']);
@@ -321,6 +328,13 @@ export class Inventory {
 
   sent(manifest: string): void {
     this.#state.run('update holdings set wanted = 0 where manifest = ?', manifest);
+  }
+
+  /** Whether a file waits to be hashed. */
+  get isPending(): boolean {
+    return (
+      this.#state.get('select 1 from files where manifest is null and gone_at is null limit 1') !== undefined
+    );
   }
 
   /** How many are held, and how many files wait to be hashed. */

@@ -25,7 +25,9 @@ export const MOST_DOWNLOADS = 100_000;
 
 /** An information server that has not answered by then is away, and the next one is asked. */
 export const CALL_TIMEOUT = 10_000;
-/** The same for heartbeats, which are of no use when they are late. */
+/** An information server to which no connection comes about by then is away. */
+export const CONNECT_TIMEOUT = 4_000;
+/** As `CALL_TIMEOUT`, for heartbeats, which are of no use when they are late. */
 export const HEARTBEAT_TIMEOUT = 5_000;
 /** First wait after no information server answered, doubled each time up to the longest; jittered. */
 export const LEAST_BACKOFF = 500;
@@ -49,7 +51,13 @@ export const RESCAN_SHARE = 20;
 export const MOST_WATCHED = 4_096;
 /** Files asked for their state at once. */
 export const STATS_AT_ONCE = 32;
-/** Files whose digests are being found out at most; the others wait, the newest first. */
+/** A file of up to so many bytes is read and hashed at once, without a thread. */
+export const SMALL_FILE = 256 * 1024;
+/** Small files hashed at once, and written down together: bounds their memory to 16 MiB. */
+export const SMALL_AT_ONCE = 64;
+/** A small file that cannot be read is tried again after this, unless it changes before. */
+export const MOST_SETBACK_WAIT = 60_000;
+/** Larger files whose digests are being found out at most; the others wait, the newest first. */
 export const MOST_FINDING = 4;
 /** Smallest file whose digests are also put into the user's cache, bytes: a smaller one is read as fast as its entry. */
 export const LEAST_CACHED_BYTES = 8 * 1024 * 1024;

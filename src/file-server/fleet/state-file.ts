@@ -12,9 +12,12 @@ create table if not exists facts (key text primary key, value text not null) wit
 create table if not exists files (
   folder text not null, name text not null, path text not null, state text not null, size integer not null,
   modified real not null, manifest text, retry_at real not null default 0, gone_at integer, primary key (folder, name)) without rowid;
-create index if not exists files_manifest on files (manifest);
+create index if not exists files_manifest on files (manifest) where manifest is not null;
 create index if not exists files_path on files (path);
-create index if not exists files_pending on files (modified desc) where manifest is null and gone_at is null;
+create index if not exists files_pending on files (modified desc, retry_at, size)
+  where manifest is null and gone_at is null;
+create index if not exists files_resting on files (retry_at)
+  where manifest is null and gone_at is null and retry_at > 0;
 create index if not exists files_gone on files (gone_at) where gone_at is not null;
 create table if not exists holdings (
   manifest text primary key, sha256 text not null, size integer not null, chunk_size integer not null, name text not null,
@@ -22,6 +25,7 @@ create table if not exists holdings (
   withdrawn integer not null default 0, wanted integer not null default 0, chunks blob not null);
 create index if not exists holdings_held on holdings (held) where held = 1 and withdrawn = 0;
 create index if not exists holdings_version on holdings (version);
+create index if not exists holdings_gone on holdings (version) where held = 0;
 create index if not exists holdings_wanted on holdings (manifest) where wanted = 1;
 create table if not exists revoked (kind text not null, id text not null, until integer not null, primary key (kind, id))
   without rowid;
