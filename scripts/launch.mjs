@@ -62,7 +62,9 @@ function install(why) {
 }
 
 function run() {
-  const child = spawn(node, [join(root, script), ...args], { cwd: root, stdio: 'inherit' });
+  // A signal that is handed on may come from the terminal too: by this the program tells that both are one.
+  const env = { ...process.env, HEADWATER_HANDED_OVER_BY: String(process.pid) };
+  const child = spawn(node, [join(root, script), ...args], { cwd: root, stdio: 'inherit', env });
   // A terminal sends Ctrl-C to the child too: stay until it has cleaned up, and end as it ends.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => void (signal === 'SIGINT' ? undefined : child.kill(signal)));

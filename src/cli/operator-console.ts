@@ -26,6 +26,7 @@ export class OperatorConsole {
   constructor(input: ConsoleInput, drawn: boolean, listener: ConsoleListener) {
     this.#input = input;
     const inPlace = drawn && input.isTTY === true;
+    if (inPlace) bearLostTerminal(input);
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
     this.#lines = inPlace
       ? createInterface({ input, output: nowhere, terminal: true, historySize: 20 })
@@ -45,4 +46,21 @@ export class OperatorConsole {
     // A pipe whose other end stays open would keep the process.
     if ('unref' in this.#input && typeof this.#input.unref === 'function') this.#input.unref();
   }
+}
+
+/**
+ * When its window is closed, readline sets a terminal that is gone back to reading lines, and what that throws nobody could
+ * catch: it would end the process in the middle of stopping for SIGHUP.
+ */
+function bearLostTerminal(input: ConsoleInput): void {
+  if (!('setRawMode' in input) || typeof input.setRawMode !== 'function') return;
+  const setRawMode = input.setRawMode.bind(input) as (raw: boolean) => unknown;
+  input.setRawMode = (raw: boolean) => {
+    try {
+      setRawMode(raw);
+    } catch {
+      // Gone: there is nothing to set.
+    }
+    return input;
+  };
 }

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 
 import { program } from '../program.ts';
-import { EMAIL, PASSWORD, Place } from './up-process.ts';
+import { EMAIL, isRunning, PASSWORD, Place, until as eventually } from './up-process.ts';
 
 const skip = spawnSync('tmux', ['-V']).status === 0 ? false : 'tmux is not installed: no terminal to look at';
 let socket = '';
@@ -23,7 +26,13 @@ afterEach(() => {
 
 /** A real terminal with bash in it, in the place's folder and with its settings. */
 function shell(place: Place, columns = 100, rows = 30): void {
-  const settings = Object.entries({ ...place.env, LANG: 'C.UTF-8', PS1: '$ ', HOME: place.folder });
+  const settings = Object.entries({
+    ...place.env,
+    LANG: 'C.UTF-8',
+    PS1: '$ ',
+    HOME: place.folder,
+    HISTFILE: '',
+  });
   const env = settings.map(([name, value]) => `${name}='${value ?? ''}'`).join(' ');
   const command = `cd '${place.folder}' && env ${env} PATH="$(dirname '${program}'):$PATH" bash --norc --noprofile`;
   tmux('-f', '/dev/null', '-u', 'new-session', '-d', '-x', String(columns), '-y', String(rows), command);
@@ -57,6 +66,22 @@ describe('a fleet at a terminal', { skip, concurrency: 1, timeout: 180_000 }, ()
     const last = await until(/Everything has stopped\.\n\$$/);
     assert.equal(last.match(/server-2 +b/g)?.length, 1, `one table:\n${last}`);
     assert.match(last, /server-2 +b +ended/);
+  });
+
+  test('a window that is closed stops everything as well as Ctrl-C does', async (t) => {
+    const place = await Place.make(t);
+    shell(place);
+    await until(/^\$$/m);
+    type(`exec headwater up --servers 1 --port 0 --data '${place.data}'`, 'Enter');
+    await until(/server-1 +a +running/);
+    const state = async (): Promise<{ running: number[] }> =>
+      JSON.parse(await readFile(join(place.data, 'up.json'), 'utf8')) as { running: number[] };
+    const { running } = await state();
+    assert.equal(running.length, 2);
+    tmux('kill-server');
+    await eventually(async () => (await state()).running.length === 0);
+    assert.deepEqual(running.filter(isRunning), []);
+    await eventually(() => !existsSync(join(place.data, 'up.lock')));
   });
 
   test('a password is asked for and not shown; rm asks; bash completes names of the fleet', async (t) => {
