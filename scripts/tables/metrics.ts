@@ -8,7 +8,7 @@ interface Figure {
 }
 
 /** `kind('name', 'help'`, with single or double quotes, on one line or more; the help may have been named `help` before. */
-const FIGURE = /\b(counter|gauge|histogram)\(\s*(['"])([a-z_]+)\2,\s*(?:(['"])((?:(?!\4).)+)\4|help\b)/g;
+const FIGURE = /\b(counter|gauge|histogram)\(\s*(['"])([a-z0-9_]+)\2,\s*(?:(['"])((?:(?!\4).)+)\4|help\b)/g;
 const NAMED_HELP = /const help = (['"`])((?:(?!\1).)+)\1/g;
 /** What file servers put before each of theirs. */
 const FILE_SERVER_PREFIX = 'headwater_file_server_';
@@ -32,7 +32,8 @@ export function metricTables(root: string): string {
 function figuresIn(text: string, prefix: string): Figure[] {
   return [...text.matchAll(FIGURE)].map((match) => {
     const [, kind = '', , name = '', , help = helpBefore(text, match.index)] = match;
-    return { name: prefix + name, kind, help };
+    // Some are counted elsewhere, and only read here.
+    return { name: prefix + name, kind: name.endsWith('_total') ? 'counter' : kind, help };
   });
 }
 

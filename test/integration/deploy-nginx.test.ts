@@ -31,7 +31,7 @@ interface Place {
 const CONFIGURATIONS = [
   {
     name: 'compose.conf',
-    write({ folder, port, first, second, fileServer }: Place): void {
+    write: ({ folder, port, first, second, fileServer }: Place): void => {
       writeFileSync(join(folder, 'resolver.conf'), '');
       rewrite(join(deploy, 'nginx/compose.conf'), join(folder, 'nginx.conf'), [
         ['include /tmp/resolver.conf;', `include ${folder}/resolver.conf;`],
@@ -50,7 +50,7 @@ const CONFIGURATIONS = [
   },
   {
     name: 'headwater.conf',
-    write({ folder, port, first, second, fileServer }: Place): void {
+    write: ({ folder, port, first, second, fileServer }: Place): void => {
       rewrite(join(deploy, 'nginx/headwater.conf'), join(folder, 'site.conf'), [
         ['/var/log/nginx/', `${folder}/`],
         ['/etc/ssl/fleet.example/fullchain.pem', `${folder}/certificate.pem`],

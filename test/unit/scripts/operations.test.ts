@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { logLines } from '../../../scripts/tables/log-lines.ts';
 import { metricTables } from '../../../scripts/tables/metrics.ts';
+import { startInformationServer } from '../../../src/information-server/information-server.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -22,6 +24,19 @@ describe('docs/operations.md', () => {
   test('has every figure as the sources have it (after a change: npm run docs)', () => {
     const told = page.split('<!-- metrics:start -->\n')[1]?.split('\n<!-- metrics:end -->')[0];
     assert.equal(told, tables);
+  });
+
+  test('has every figure that a server really shows', async () => {
+    const data = mkdtempSync(join(tmpdir(), 'headwater-'));
+    try {
+      await using server = await startInformationServer({ data, port: 0, address: '127.0.0.1' });
+      const shown = await (await fetch(`${server.url}/metrics`)).text();
+      const names = [...shown.matchAll(/^# TYPE (\w+) /gm)].map(([, name = '']) => name);
+      assert.ok(names.length > 10);
+      for (const name of names) assert.ok(figures.has(name), name);
+    } finally {
+      rmSync(data, { recursive: true, force: true });
+    }
   });
 
   test('explains every line that a server writes into its log', () => {
