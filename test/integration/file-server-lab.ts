@@ -17,7 +17,7 @@ import {
 import type { FleetEventKind } from '../../src/core/api/events.ts';
 import { ask, Program, until, type Answer } from './serve-lab.ts';
 
-export const JOIN_TOKEN = 'join-token-of-the-stand-in';
+export const JOIN_TOKEN = 'join-token-of-the-stand-in-for-tests-0123';
 
 /** A key that grants are signed with. */
 export class SigningKey {
