@@ -61,7 +61,8 @@ export function loginCommand(): Command {
 async function login(url: string, options: LoginOptions): Promise<void> {
   const at: Questioner = process;
   const ca = options.ca === undefined ? undefined : pem(options.ca);
-  const client = new FleetClient({ addresses: [url], ...(ca !== undefined && { tls: { ca } }) });
+  // Where nothing answers, the address is more likely wrong than the fleet away.
+  const client = new FleetClient({ addresses: [url], patience: 0, ...(ca !== undefined && { tls: { ca } }) });
   try {
     const [first = url] = client.addresses;
     const email =

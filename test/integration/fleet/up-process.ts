@@ -23,14 +23,17 @@ export const PASSWORD = 'correct horse battery';
 /** Folders of one fleet, and a person who uses it. */
 export class Place {
   readonly folder: string;
+  readonly #database: string;
   readonly #ups: UpProcess[] = [];
 
-  private constructor(folder: string) {
+  private constructor(folder: string, database: string) {
     this.folder = folder;
+    this.#database = database;
   }
 
-  static async make(t: TestContext): Promise<Place> {
-    const place = new Place(await mkdtemp(join(tmpdir(), 'headwater-up-')));
+  /** @param database of the fleet; default: SQLite in the data folder */
+  static async make(t: TestContext, database = ''): Promise<Place> {
+    const place = new Place(await mkdtemp(join(tmpdir(), 'headwater-up-')), database);
     t.after(async () => {
       for (const up of place.#ups) await up.end();
       await rm(place.folder, { recursive: true, force: true });
@@ -50,7 +53,7 @@ export class Place {
       XDG_CACHE_HOME: join(this.folder, 'cache'),
       HEADWATER_ADMIN_EMAIL: EMAIL,
       HEADWATER_ADMIN_PASSWORD: PASSWORD,
-      HEADWATER_DATABASE_URL: '',
+      HEADWATER_DATABASE_URL: this.#database,
       HEADWATER_BROKER_URL: '',
     };
   }

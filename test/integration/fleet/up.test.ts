@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
+import { makeDatabase, withoutPostgres } from '../../unit/database/each-database.ts';
 import { Running } from '../program.ts';
 import { EMAIL, isRunning, Place, until } from './up-process.ts';
 
@@ -129,45 +130,50 @@ describe('headwater up', { concurrency: 1, timeout: 180_000 }, () => {
     assert.deepEqual(up.pids.filter(isRunning), []);
   });
 
-  test('with three information servers the leader may be killed in the middle of a download', async (t) => {
-    const place = await Place.make(t);
-    const bytes = await place.file('big.bin', 6, 16 * MIB);
-    const up = place.up([
-      '--servers',
-      '2',
-      '--information-servers',
-      '3',
-      '--folder',
-      place.files,
-      '--limit',
-      '2M',
-    ]);
-    const { informationServers, url } = await up.ready();
-    await place.login(url);
-    await until(async () => (await place.objects<{ holders: number }>('ls', 'big.bin'))[0]?.holders === 2);
-    const leader = informationServers.find((each) => each.leader);
-    assert.ok(leader?.pid !== undefined);
-    const { pid } = leader;
-    const get = new Running(['get', 'big.bin', '-o', 'out.bin', '--json'], {
-      cwd: place.folder,
-      env: place.env,
+  for (const kind of ['sqlite', 'postgresql'] as const) {
+    const skip = kind === 'postgresql' ? withoutPostgres : false;
+    test(`the leader of three is killed in the middle of a download, on ${kind}`, { skip }, async (t) => {
+      await using database = kind === 'sqlite' ? undefined : await makeDatabase(kind);
+      const place = await Place.make(t, database?.where);
+      const bytes = await place.file('big.bin', 6, 16 * MIB);
+      const up = place.up([
+        '--servers',
+        '2',
+        '--information-servers',
+        '3',
+        '--folder',
+        place.files,
+        '--limit',
+        '2M',
+      ]);
+      const { informationServers, url } = await up.ready();
+      await place.login(url);
+      await until(async () => (await place.objects<{ holders: number }>('ls', 'big.bin'))[0]?.holders === 2);
+      const leader = informationServers.find((each) => each.leader);
+      assert.ok(leader?.pid !== undefined);
+      const { pid } = leader;
+      const get = new Running(['get', 'big.bin', '-o', 'out.bin', '--json'], {
+        cwd: place.folder,
+        env: place.env,
+      });
+      let killed = false;
+      get.process.stdout.on('data', (text) => {
+        if (killed || !String(text).includes('"progress"')) return;
+        killed = true;
+        process.kill(pid, 'SIGKILL');
+      });
+      const { status, stderr } = await get.ended;
+      assert.equal(status, 0, stderr);
+      assert.ok(killed);
+      assert.deepEqual(new Uint8Array(await readFile(join(place.folder, 'out.bin'))), bytes);
+      await until(() => {
+        const last = up.events.findLast((event) => event.event === 'status');
+        return last?.informationServers.filter((each) => each.leader && each.ready).length === 1;
+      });
+      assert.match(await place.ok('ls'), /big\.bin/);
+      await up.end();
     });
-    let killed = false;
-    get.process.stdout.on('data', (text) => {
-      if (killed || !String(text).includes('"progress"')) return;
-      killed = true;
-      process.kill(pid, 'SIGKILL');
-    });
-    const { status, stderr } = await get.ended;
-    assert.equal(status, 0, stderr);
-    assert.ok(killed);
-    assert.deepEqual(new Uint8Array(await readFile(join(place.folder, 'out.bin'))), bytes);
-    await until(() => {
-      const last = up.events.findLast((event) => event.event === 'status');
-      return last?.informationServers.filter((each) => each.leader && each.ready).length === 1;
-    });
-    assert.match(await place.ok('ls'), /big\.bin/);
-  });
+  }
 
   test('what keeps a part from starting is said, and nothing is left', async (t) => {
     const place = await Place.make(t);
