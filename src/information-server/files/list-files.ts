@@ -7,9 +7,9 @@ import type { Caller } from '../authentication.ts';
 import type { Context } from '../context.ts';
 import { readCursor, writeCursor, type Position } from './cursor.ts';
 import { factsByNumber, type FileFacts } from './file-facts.ts';
-import { listPage, piecesFor, select, type ListQuery, type SortColumn } from './list-query.ts';
-import { nameSamplesOf } from './name-sample.ts';
-import { planSearch, type SearchPlan } from './search-plan.ts';
+import { listPage, SEARCH_MEANS, select, type ListQuery, type SortColumn } from './list-query.ts';
+import { fileSamplesOf } from './file-sample.ts';
+import { planSearch, stepsOf, type SearchPlan } from './search-plan.ts';
 
 /** What is asked of a list, complete. */
 export interface ListRequest {
@@ -36,26 +36,23 @@ export async function listFiles(context: Context, caller: Caller, request: ListR
   const { database } = context;
   const { search, sort, limit, cursor } = request;
   const term = search === undefined ? undefined : foldName(search);
-  const query = {
+  const order = {
     column: COLUMNS[sort.replace('-', '')] ?? 'name_folded',
     descending: sort.startsWith('-'),
-    term,
-    plan: await planOf(context, term),
     after: cursor === undefined ? undefined : readCursor(request, cursor),
     // One more tells whether there is a next page.
     limit: limit + 1,
   };
+  const sample = await fileSamplesOf(context).get();
+  const means = SEARCH_MEANS[database.kind];
+  const plan: SearchPlan =
+    term === undefined ? { how: 'walk' } : planSearch({ ...order, term }, sample, means);
+  const query = { ...order, term, plan, steps: stepsOf(order, sample) };
   const found = await visiblePage(database, caller, query);
   const page = found.slice(0, limit);
   const last = page.at(-1);
   const next = found.length > limit && last !== undefined ? writeCursor(request, last) : null;
   return { items: await entriesOf(database.queries, page), next };
-}
-
-async function planOf(context: Context, term: string | undefined): Promise<SearchPlan> {
-  if (term === undefined) return { how: 'walk' };
-  const sample = await nameSamplesOf(context).get();
-  return planSearch(term, sample, piecesFor(context.database.kind));
 }
 
 /** The few files that are named to an account are a list of their own: nobody else's are walked past for them. */
