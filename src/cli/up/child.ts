@@ -120,6 +120,11 @@ export class Child {
     clearTimeout(timer);
   }
 
+  /** Hands it a signal. */
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.kill(signal);
+  }
+
   /** Ends it at once. */
   kill(): void {
     this.#process?.kill('SIGKILL');

@@ -3,7 +3,7 @@ import { HeadwaterError } from '../../core/errors.ts';
 import { FleetClient } from '../../client/fleet/fleet-client.ts';
 import { pagesOf } from '../../client/fleet/pages.ts';
 
-/** Seconds that a look at the fleet may take: the table shows what was seen last. */
+/** Seconds that a look at the fleet, or a word to it, may take: the table shows what was seen last. */
 const LOOK_TIME = 3;
 
 /** What `readyz` answers. */
@@ -53,7 +53,12 @@ export class FleetView {
   /** @throws HeadwaterError */
   command(name: string, command: 'pause' | 'resume' | 'stop'): Promise<ServerEntry> {
     const path = `v1/servers/${encodeURIComponent(name)}/${command}`;
-    return this.#asAdmin(() => this.#client.ask<ServerEntry>('POST', path, { repeatable: true }));
+    return this.#asAdmin(() =>
+      this.#client.ask<ServerEntry>('POST', path, {
+        repeatable: true,
+        signal: AbortSignal.timeout(LOOK_TIME * 1000),
+      }),
+    );
   }
 
   /** Ends its session. */

@@ -17,6 +17,9 @@ const START_TIME = 60_000;
 
 type ServerCommand = 'pause' | 'resume' | 'end';
 
+/** What a file server takes for the same. */
+const SIGNALS = { pause: 'SIGUSR1', resume: 'SIGUSR2', end: 'SIGTERM' } as const;
+
 /** The processes of one fleet on this machine. Owns them. */
 export class UpFleet {
   readonly #plan: UpPlan;
@@ -153,16 +156,26 @@ export class UpFleet {
         child.leave();
         return `${child.name} has ended`;
       }
-      await this.#view.command(child.name, 'stop');
-      return undefined;
+      return this.#order(child, command);
     }
     if (child.pid === undefined) {
       if (command === 'pause') return `${child.name} does not run: r${number} starts it`;
       await child.start();
       return undefined;
     }
-    await this.#view.command(child.name, command);
-    return undefined;
+    return this.#order(child, command);
+  }
+
+  /** By way of the fleet, so that all know of it; where no information server answers, to the server itself. */
+  async #order(child: Child, command: ServerCommand): Promise<string | undefined> {
+    try {
+      await this.#view.command(child.name, command === 'end' ? 'stop' : command);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof HeadwaterError) || error.remedy !== 'wait') throw error;
+      child.signal(SIGNALS[command]);
+      return `no information server answers: ${child.name} itself was told`;
+    }
   }
 
   /** Stops the file servers, then the information servers that they say goodbye to. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
 import { makeDatabase, withoutPostgres } from '../../unit/database/each-database.ts';
+import type { UpEvent } from '../../../src/cli/up/up-types.ts';
 import { Running } from '../program.ts';
 import { EMAIL, isRunning, Place, until } from './up-process.ts';
 
@@ -174,6 +175,25 @@ describe('headwater up', { concurrency: 1, timeout: 180_000 }, () => {
       await up.end();
     });
   }
+
+  test('with no information server there, servers are told directly', async (t) => {
+    const place = await Place.make(t);
+    const up = place.up(['--servers', '1']);
+    const { informationServers, servers } = await up.ready();
+    const [information] = informationServers;
+    const [server] = servers;
+    assert.ok(information?.pid !== undefined && server?.pid !== undefined);
+    // Stopped, not killed: it would be started again.
+    process.kill(information.pid, 'SIGSTOP');
+    up.type('e1');
+    await up.event(
+      (event): event is Extract<UpEvent, { event: 'process' }> =>
+        event.event === 'process' && event.state === 'ended',
+    );
+    assert.ok(!isRunning(server.pid));
+    process.kill(information.pid, 'SIGCONT');
+    await up.state(1, 'ended');
+  });
 
   test('what keeps a part from starting is said, and nothing is left', async (t) => {
     const place = await Place.make(t);
