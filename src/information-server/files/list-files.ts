@@ -7,7 +7,7 @@ import type { Caller } from '../authentication.ts';
 import type { Context } from '../context.ts';
 import { readCursor, writeCursor, type Position } from './cursor.ts';
 import { factsByNumber, type FileFacts } from './file-facts.ts';
-import { listPage, SEARCH_MEANS, select, type ListQuery, type SortColumn } from './list-query.ts';
+import { LISTED, listPage, SEARCH_MEANS, select, type ListQuery, type SortColumn } from './list-query.ts';
 import { fileSamplesOf } from './file-sample.ts';
 import { planSearch, stepsOf, type SearchPlan } from './search-plan.ts';
 
@@ -68,8 +68,8 @@ async function visiblePage(
   const visible = sql<boolean>`visibility = 'everyone'`;
   const everyones = await listPage(database, { ...query, visible });
   if (rows.length === 0) return everyones;
-  const numbers = sql`select number from (${own}) as own`;
-  const named = await select(database, { ...query, visible: sql<boolean>`visibility = 'users'` }, numbers);
+  const among = sql`select ${LISTED} from files where number in (${own}) and deleted_at is null`;
+  const named = await select(database, { ...query, visible: undefined }, among);
   return merge(everyones, named, query);
 }
 

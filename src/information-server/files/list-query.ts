@@ -38,8 +38,8 @@ export const SEARCH_MEANS: Readonly<Record<DatabaseKind, SearchMeans>> = {
       const words = neighbours(term, 3).filter((piece) => /^[a-z0-9]{3}$/.test(piece));
       return words.length > 0 ? words : neighbours(term, Math.min(2, charactersOf(term).length));
     },
-    // 8 us against 0.5: rows are fetched twice, from wherever they are.
-    lookUpCost: 16,
+    // 5 us against 0.5: rows are fetched from wherever they are.
+    lookUpCost: 10,
   },
 };
 
@@ -52,7 +52,14 @@ export async function listPage(database: Database, query: ListQuery): Promise<Po
   return among === undefined ? walk(database, query) : select(database, query, among);
 }
 
-/** Of those that are found otherwise, such as by an index, all that fit are put into order. */
+/** Columns that a list is sorted and filtered by. */
+export const LISTED = sql`number, visibility, name_folded, size, created_at`;
+
+/**
+ * Of those that are found otherwise, such as by an index, all that fit are put into order.
+ *
+ * @param among a select of `LISTED`
+ */
 export async function select(
   database: Database,
   query: ListQuery,
@@ -62,9 +69,8 @@ export async function select(
   // The outer select tells the driver that nothing is changed.
   const { rows } = await sql<Position>`select number, key from (
     with among as materialized (${among})
-    select number, ${sql.ref(column)} as key from files
-    where number in (select number from among) and deleted_at is null
-      and ${fits(database.kind, query)} and ${later(query, query.after)}
+    select number, ${sql.ref(column)} as key from among as files
+    where ${fits(database.kind, query)} and ${later(query, query.after)}
     order by ${order(query)} limit ${limit}) as found order by ${order(query, 'key')}`.execute(
     database.queries,
   );
@@ -124,7 +130,7 @@ function order({ column, descending }: ListQuery, name: string = column): RawBui
   return sql`${sql.ref(name)} ${way}, number ${way}`;
 }
 
-/** A query for the numbers of files that have every piece in their names; undefined: they are too many. */
+/** A select of the files that have every piece in their names; undefined: it cannot be told by the index. */
 async function lookUp(
   database: Database,
   pieces: readonly string[],
@@ -135,14 +141,15 @@ async function lookUp(
         ? sql`name_folded like ${`%${piece}%`}`
         : sql`headwater_grams(name_folded) @> array[${piece}]`,
     );
-    return sql`select number from files where deleted_at is null and ${sql.join(conditions, sql` and `)}`;
+    return sql`select ${LISTED} from files where deleted_at is null and ${sql.join(conditions, sql` and `)}`;
   }
   const [piece = ''] = pieces;
   const trigrams = charactersOf(piece).length === 3 ? undefined : await trigramsFrom(database, piece);
   if (trigrams !== undefined && trigrams.length > MOST_TRIGRAMS) return undefined;
   const match = trigrams === undefined ? pieces.map(quoted).join(' AND ') : trigrams.map(quoted).join(' OR ');
-  if (match === '') return sql`select number from files where 1 = 0`;
-  return sql`select rowid as number from files_search where files_search match ${match}`;
+  const numbers =
+    match === '' ? sql`select 0` : sql`select rowid from files_search where files_search match ${match}`;
+  return sql`select ${LISTED} from files where number in (${numbers}) and deleted_at is null`;
 }
 
 /** Trigrams of names that begin with one or two characters. */
