@@ -14,6 +14,11 @@ const READER_CACHE_KIB = 32_768;
 const WRITER_CACHE_KIB = 8_192;
 /** Statements kept ready: more than the program has. */
 const MOST_STATEMENTS = 500;
+/**
+ * Characters of a statement that is kept ready. Those that write many rows at once come in as many lengths as there are
+ * numbers of rows, and each takes as much memory as its rows.
+ */
+const MOST_KEPT_TEXT = 2_000;
 
 /**
  * Runs queries on `node:sqlite`, whose calls block. What changes something goes over one connection, one transaction at a
@@ -182,6 +187,7 @@ class SqliteConnection {
     const known = this.#statements.get(sql);
     if (known !== undefined) return known;
     const made = this.#database.prepare(sql);
+    if (sql.length > MOST_KEPT_TEXT) return made;
     if (this.#statements.size >= MOST_STATEMENTS) this.#statements.clear();
     this.#statements.set(sql, made);
     return made;
