@@ -23,6 +23,7 @@ import type { DownloadBook } from './download-book.ts';
 import type { RunState } from './fleet-types.ts';
 import type { GrantCheck } from './grant-check.ts';
 import type { Inventory } from './inventory.ts';
+import { jsonBody } from './json-body.ts';
 import { MOST_REPORT_BYTES } from './limits.ts';
 import { tokenOf } from './request-token.ts';
 
@@ -148,41 +149,13 @@ async function answerReport(
   { request, response, query, file }: Asked,
 ): Promise<void> {
   const claims = await admitted(options, { request, response, query, file });
-  const told = ChunkReport.safeParse(await jsonBody(request, response));
+  const told = ChunkReport.safeParse(await jsonBody(request, response, MOST_REPORT_BYTES, 'a report'));
   if (!told.success) {
     const field = told.error.issues[0]?.path.join('.') ?? '';
     throw new HeadwaterError('HW_USAGE', 'a report is {"chunk": NUMBER}', { details: { field } });
   }
   const verdict = await options.reports.report(claims.jti, claims.manifest, told.data.chunk);
   sendJson(response, 200, {}, { verdict });
-}
-
-function jsonBody(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
-  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  request.on('data', (part: Buffer) => {
-    bytes += part.length;
-    if (bytes <= MOST_REPORT_BYTES) {
-      parts.push(part);
-      return;
-    }
-    // What follows is thrown away as it comes: who still sends would not read why it was refused.
-    parts.length = 0;
-    if (!response.headersSent) response.setHeader('Connection', 'close');
-    reject(new HeadwaterError('HW_TOO_LARGE', `a report has at most ${MOST_REPORT_BYTES} bytes`));
-  });
-  request.on('end', () => resolve(jsonOf(Buffer.concat(parts).toString())));
-  request.on('error', reject);
-  return promise;
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Path and query of a request target in origin or absolute form (RFC 9112, section 3.2). */

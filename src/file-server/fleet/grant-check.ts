@@ -1,12 +1,11 @@
-import { verify } from 'node:crypto';
-
 import type { GrantClaims } from '../../core/api/files.ts';
 import { HeadwaterError } from '../../core/errors.ts';
 import type { FleetClock } from './fleet-clock.ts';
-import { invalid, readGrantToken } from './grant-token.ts';
+import { readGrantToken } from './grant-token.ts';
 import type { KeyRing } from './key-ring.ts';
 import { CLOCK_TOLERANCE, MOST_CHECKED_TOKENS } from './limits.ts';
 import type { Revocations } from './revocations.ts';
+import { verifySigned } from './verify-signed.ts';
 
 interface Checked {
   readonly kid: string;
@@ -24,8 +23,6 @@ export interface GrantCheckOptions {
 /**
  * Checks grants without asking anyone. A signature is checked once; whether the grant's time is over, its key no longer
  * counts or it was revoked is asked every time.
- *
- * With Node's own `verify`, which takes 0.06 ms where a JWT library takes 0.1, and no turn of the event loop.
  */
 export class GrantCheck {
   readonly #options: GrantCheckOptions;
@@ -72,13 +69,9 @@ export class GrantCheck {
 
   async #verify(token: string): Promise<Checked> {
     const { fleet, keys } = this.#options;
-    const { kid, claims, signed, signature } = readGrantToken(token);
-    const ours = claims.iss === fleet();
-    // Nobody here can say whether another fleet signed it, and it would change nothing.
-    const key = keys.known(kid) ?? (ours ? await keys.find(kid) : undefined);
-    if (key === undefined) throw ours ? invalid("is signed with a key that is not the fleet's") : foreign();
-    if (!verify(null, Buffer.from(signed), key, signature)) throw invalid('is not rightly signed');
-    if (!ours) throw foreign();
+    const { claims, ...signed } = readGrantToken(token);
+    await verifySigned(signed, claims.iss, fleet(), keys);
+    const { kid } = signed;
     const checked = { kid, claims };
     this.#checked.set(token, checked);
     if (this.#checked.size > MOST_CHECKED_TOKENS) {
@@ -89,8 +82,4 @@ export class GrantCheck {
     }
     return checked;
   }
-}
-
-function foreign(): HeadwaterError {
-  return new HeadwaterError('HW_GRANT_OTHER_FLEET', 'the grant is of another fleet');
 }

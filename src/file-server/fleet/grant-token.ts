@@ -1,25 +1,28 @@
 import { GrantClaims } from '../../core/api/files.ts';
 import { HeadwaterError } from '../../core/errors.ts';
 import { MOST_TOKEN_LENGTH } from './limits.ts';
+import type { Signed } from './verify-signed.ts';
 
 /** A grant as it was sent: read, and not yet believed. */
-export interface GrantToken {
-  readonly kid: string;
+export interface GrantToken extends Signed {
   readonly claims: GrantClaims;
-  /** What was signed: the first two parts with their dot (RFC 7515, section 5.2). */
-  readonly signed: string;
-  readonly signature: Buffer;
+}
+
+/** A token as it was sent. */
+interface ReadToken extends Signed {
+  /** What it says, whatever that is. */
+  readonly payload: unknown;
 }
 
 const SHAPE = /^([\w-]+)\.([\w-]+)\.([\w-]{86})$/;
 
 /**
- * Reads a compact JWS (RFC 7515, section 7.1) that could be a grant: signed with Ed25519 (RFC 8037), and nothing else. The
- * algorithm is decided here, never by the token: one that names another is refused before any key is looked at.
+ * Reads a compact JWS (RFC 7515, section 7.1): signed with Ed25519 (RFC 8037), and nothing else. The algorithm is decided
+ * here, never by the token: one that names another is refused before any key is looked at.
  *
  * @throws HeadwaterError `HW_TOKEN_INVALID`
  */
-export function readGrantToken(token: string): GrantToken {
+export function readToken(token: string): ReadToken {
   if (token.length > MOST_TOKEN_LENGTH) throw invalid(`is longer than ${MOST_TOKEN_LENGTH} characters`);
   const [, head, payload, signature] = SHAPE.exec(token) ?? [];
   if (head === undefined || payload === undefined || signature === undefined) {
@@ -31,14 +34,24 @@ export function readGrantToken(token: string): GrantToken {
   if ('crit' in header) throw invalid('has critical extensions');
   const kid = header['kid'];
   if (typeof kid !== 'string' || kid === '') throw invalid('names no key');
-  const claims = GrantClaims.safeParse(jsonOf(payload));
-  if (!claims.success) throw invalid('lacks claims of a grant');
   return {
     kid,
-    claims: claims.data,
+    payload: jsonOf(payload),
     signed: `${head}.${payload}`,
     signature: Buffer.from(signature, 'base64url'),
   };
+}
+
+/**
+ * Reads a token that could be a grant.
+ *
+ * @throws HeadwaterError `HW_TOKEN_INVALID`
+ */
+export function readGrantToken(token: string): GrantToken {
+  const { payload, ...signed } = readToken(token);
+  const claims = GrantClaims.safeParse(payload);
+  if (!claims.success) throw invalid('lacks claims of a grant');
+  return { ...signed, claims: claims.data };
 }
 
 export function invalid(why: string): HeadwaterError {
