@@ -203,6 +203,30 @@ describe('a file server that is started again', () => {
   });
 });
 
+describe('several file servers on one machine', () => {
+  test('with the same folder hash each large file once between them, also when one of them dies over it', async () => {
+    await using files = await Files.of({});
+    await using cache = await Files.of({});
+    for (let index = 0; index < 6; index++) await files.write(`f${index}`, randomBytes(24 * MIB));
+    const env = { XDG_CACHE_HOME: cache.folder };
+    await using fleets = new AsyncDisposableStack();
+    const servers: FileServerProgram[] = [];
+    for (let index = 0; index < 4; index++) {
+      const fleet = fleets.use(await StandInFleet.start());
+      servers.push(fleets.use(await FileServerProgram.start([fleet.url], files.folder, { env })));
+    }
+    const [first, ...others] = servers;
+    await first?.kill();
+    await Promise.all(others.map((each) => each.event('announced', ({ files: count }) => count === 6)));
+    let hashed = 0;
+    for (const each of others) {
+      const metrics = (await each.ask('/metrics')).body.toString();
+      hashed += Number(/hashed_bytes_total (\d+)/.exec(metrics)?.[1]);
+    }
+    assert.ok(hashed <= 6 * 24 * MIB, `${hashed / 24 / MIB} files were hashed`);
+  });
+});
+
 describe('a file that changes while it is sent', () => {
   test('is cut off, and its old content is never announced again', async () => {
     await using fleet = await StandInFleet.start();

@@ -56,6 +56,7 @@ export class Announcer {
   #again = false;
   #timer: NodeJS.Timeout | undefined;
   #ready = false;
+  readonly #told = new Set<string>();
   #closed = false;
 
   constructor(options: AnnouncerOptions) {
@@ -134,7 +135,14 @@ export class Announcer {
 
   /** Whether it is worth trying again. */
   #takes(error: unknown): boolean {
-    if (!(error instanceof HeadwaterError)) throw error;
+    if (!(error instanceof HeadwaterError)) {
+      this.#fault(
+        new HeadwaterError('HW_PROTOCOL', 'what an information server answers cannot be understood', {
+          cause: error,
+        }),
+      );
+      return true;
+    }
     if (error.remedy === 'wait') return true;
     // Whoever is not known any more joins again, and is told then what is known of it.
     if (error.code === 'HW_TOKEN_INVALID' || error.code === 'HW_SUPERSEDED') return false;
@@ -144,13 +152,20 @@ export class Announcer {
       this.#open = undefined;
       return true;
     }
-    this.#options.onFault(error);
+    this.#fault(error);
     return true;
+  }
+
+  /** What stays so is told once. */
+  #fault(error: HeadwaterError): void {
+    if (this.#told.has(error.message) || this.#told.size > 1_000) return;
+    this.#told.add(error.message);
+    this.#options.onFault(error);
   }
 
   /** Sends one page; false when there is nothing to send. */
   async #page(): Promise<boolean> {
-    const { inventory, instance, send, onFault } = this.#options;
+    const { inventory, instance, send } = this.#options;
     const page = this.#next();
     if (page === undefined) return false;
     const { telling, changes } = page;
@@ -173,7 +188,7 @@ export class Announcer {
     for (const each of answer.refused) {
       const name = inventory.holding(each)?.name ?? each;
       const said = `the fleet knows ${name} with another size or SHA-256: it is not taken`;
-      onFault(new HeadwaterError('HW_MANIFEST_INVALID', said, { details: { manifest: each } }));
+      this.#fault(new HeadwaterError('HW_MANIFEST_INVALID', said, { details: { manifest: each } }));
     }
     return true;
   }
@@ -208,7 +223,7 @@ export class Announcer {
   }
 
   async #manifest(digest: string): Promise<void> {
-    const { inventory, sendManifest, onFault } = this.#options;
+    const { inventory, sendManifest } = this.#options;
     const manifest = inventory.manifest(digest);
     try {
       if (manifest !== undefined) await sendManifest(digest, canonicalManifest(manifest));
@@ -216,7 +231,7 @@ export class Announcer {
       // Nobody wants it any more, or not like this: it is asked for again if so.
       if (!(error instanceof HeadwaterError) || error.remedy === 'wait') throw error;
       if (error.code === 'HW_TOKEN_INVALID' || error.code === 'HW_SUPERSEDED') throw error;
-      onFault(error);
+      this.#fault(error);
     }
     if (!this.#closed) inventory.sent(digest);
   }

@@ -111,7 +111,7 @@ export class ChunkReports {
     else inventory.lost(holding.manifest, [chunk]);
     for (const place of bad) onBad(holding, chunk, place);
     // A disk that went wrong in one place often has in others.
-    if (!good) void this.#scrub(holding);
+    if (!good) void this.#scrub(holding).catch(() => this.#scrubbing.delete(holding.manifest));
     return 'bad';
   }
 

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, open, readFile, realpath, rename } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { join } from 'node:path';
 
 import * as z from 'zod';
 
 import { HeadwaterError } from '../../core/errors.ts';
+import { holdName } from './held-name.ts';
 
 /** Who this server is in its fleet, as it lies on the disk. */
 const IDENTITY = z.object({
@@ -82,26 +83,13 @@ export class DataFolder {
   }
 }
 
-/**
- * Holds the folder by listening under a name that the kernel frees when the process ends, however it ends (unix(7), abstract
- * socket addresses). Where there are none, or on another machine, the fleet itself refuses the older of two.
- */
+/** One process at a time. On another machine, or where names cannot be held, the fleet itself refuses the older of two. */
 async function lockFolder(path: string): Promise<Server | undefined> {
-  if (process.platform !== 'linux') return undefined;
   const name = createHash('sha256').update(path).digest('hex').slice(0, 32);
-  const server = createServer((socket) => socket.destroy());
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(`\0headwater-file-server-${name}`, resolve);
-  try {
-    await promise;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
-    throw new HeadwaterError(
-      'HW_CONFLICT',
-      `another file server uses the data folder ${path}; give each its own with --data, or its own --name`,
-      { cause },
-    );
-  }
-  return server.unref();
+  const held = await holdName(`file-server-${name}`);
+  if (held !== 'taken') return held;
+  throw new HeadwaterError(
+    'HW_CONFLICT',
+    `another file server uses the data folder ${path}; give each its own with --data, or its own --name`,
+  );
 }

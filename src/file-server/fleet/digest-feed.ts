@@ -3,7 +3,14 @@ import { parseManifest } from '../../core/manifest.ts';
 import type { DigestService } from '../digests/digest-service.ts';
 import { identityOfText } from '../digests/file-identity.ts';
 import type { Inventory, SeenFile } from './inventory.ts';
-import { MOST_FINDING, MOST_SETBACK_WAIT, SMALL_AT_ONCE, SMALL_FILE, STABLE_AFTER } from './limits.ts';
+import {
+  HINDERED_WAIT,
+  MOST_FINDING,
+  MOST_SETBACK_WAIT,
+  SMALL_AT_ONCE,
+  SMALL_FILE,
+  STABLE_AFTER,
+} from './limits.ts';
 import { digestSmallFile } from './small-file.ts';
 
 export interface DigestFeedOptions {
@@ -11,6 +18,8 @@ export interface DigestFeedOptions {
   readonly digests: DigestService;
   /** The file is another than the inventory says. */
   readonly onChanged: (file: SeenFile) => void;
+  /** A large file was hashed, or could not be. */
+  readonly onTried: (file: SeenFile) => void;
   /** Nothing is left to hash now. */
   readonly onIdle: () => void;
   readonly onFault: (error: HeadwaterError) => void;
@@ -45,23 +54,45 @@ export class DigestFeed {
   readonly feed = (): void => {
     clearTimeout(this.#timer);
     if (this.#closed) return;
-    const now = Date.now();
-    this.#feedSmall(now);
-    this.#feedLarge(now);
-    const next = this.#options.inventory.nextRetry(now);
-    if (next === undefined) {
-      if (this.#running.size === 0 && this.#small === undefined) this.#options.onIdle();
-      return;
+    try {
+      const wait = this.#feed(Date.now());
+      if (wait !== undefined) this.#timer = setTimeout(this.feed, wait).unref();
+    } catch (error) {
+      this.#hindered(error);
     }
-    // A clock that was set back must not make it wait for years.
-    const wait = Math.min(60_000, Math.max(50, next - now));
-    this.#timer = setTimeout(this.feed, wait).unref();
   };
 
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
     await this.#small;
+  }
+
+  /** Milliseconds until there is something to do; undefined: nobody knows of any. */
+  #feed(now: number): number | undefined {
+    this.#feedSmall(now);
+    this.#feedLarge(now);
+    const next = this.#options.inventory.nextRetry(now);
+    // A clock that was set back must not make it wait for years.
+    if (next !== undefined) return Math.min(60_000, Math.max(50, next - now));
+    if (this.#running.size === 0 && this.#small === undefined) this.#options.onIdle();
+    return undefined;
+  }
+
+  /** What is known cannot be written down now. */
+  #hindered(error: unknown): void {
+    if (this.#closed) return;
+    const message = error instanceof Error ? error.message : String(error);
+    if (!this.#told.has(message) && this.#told.size < 1_000) {
+      this.#told.add(message);
+      this.#options.onFault(
+        error instanceof HeadwaterError
+          ? error
+          : new HeadwaterError('HW_INTERNAL', message, { cause: error }),
+      );
+    }
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.feed, HINDERED_WAIT).unref();
   }
 
   #feedSmall(now: number): void {
@@ -71,10 +102,16 @@ export class DigestFeed {
       .pending(now, SMALL_AT_ONCE, 0, SMALL_FILE)
       .filter((each) => this.#isReady(each, now));
     if (files.length === 0) return;
-    this.#small = this.#hashSmall(files).finally(() => {
-      this.#small = undefined;
-      this.feed();
-    });
+    this.#small = this.#hashSmall(files).then(
+      () => {
+        this.#small = undefined;
+        this.feed();
+      },
+      (error: unknown) => {
+        this.#small = undefined;
+        this.#hindered(error);
+      },
+    );
   }
 
   #feedLarge(now: number): void {
@@ -82,7 +119,8 @@ export class DigestFeed {
     if (this.#running.size >= MOST_FINDING) return;
     for (const file of inventory.pending(now, MOST_FINDING * 2, SMALL_FILE + 1, Number.MAX_SAFE_INTEGER)) {
       if (this.#running.size >= MOST_FINDING) return;
-      if (!this.#running.has(file.path) && this.#isReady(file, now)) void this.#find(file);
+      if (!this.#running.has(file.path) && this.#isReady(file, now))
+        this.#find(file).then(this.feed, (error: unknown) => this.#hindered(error));
     }
   }
 
@@ -140,10 +178,11 @@ export class DigestFeed {
   }
 
   async #find(file: SeenFile): Promise<void> {
-    const { inventory, digests } = this.#options;
+    const { inventory, digests, onTried } = this.#options;
     this.#running.set(file.path, file);
     const found = await digests.find(file.path, identityOfText(file.state), false);
     this.#running.delete(file.path);
+    onTried(file);
     if (this.#closed || found === 'closed') return;
     if (found === 'changed') {
       this.#changed(file);
@@ -155,7 +194,6 @@ export class DigestFeed {
       digests.forget(file.path);
       inventory.hashed(file, found.manifestSha256, manifest);
     }
-    this.feed();
   }
 
   #changed(file: SeenFile): void {

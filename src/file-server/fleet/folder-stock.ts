@@ -36,6 +36,7 @@ export class FolderStock {
   readonly reports: ChunkReports;
   readonly readAhead: ReadAhead;
   readonly #digests: DigestService;
+  readonly #shared: LargeFilesCache | undefined;
   readonly #watch: FolderWatch;
   readonly #feed: DigestFeed;
   #walked = false;
@@ -46,8 +47,9 @@ export class FolderStock {
     const lookAgain = (place: { folder: string; name: string }): void =>
       this.#watch.lookAgain(place.folder, place.name);
     this.inventory = inventory;
+    this.#shared = cache === false ? undefined : new LargeFilesCache(cache);
     this.#digests = new DigestService({
-      cache: cache === false ? undefined : new LargeFilesCache(cache),
+      cache: this.#shared,
       atOnce: Math.max(1, Math.min(MOST_HASHED_AT_ONCE, Math.floor(availableParallelism() / 2))),
       onFault: (error) => onFault(error as HeadwaterError),
     });
@@ -55,6 +57,7 @@ export class FolderStock {
       inventory,
       digests: this.#digests,
       onChanged: lookAgain,
+      onTried: ({ path }) => this.#shared?.done(path),
       onIdle: () => this.#walked && onHashed(),
       onFault,
     });
@@ -93,6 +96,7 @@ export class FolderStock {
 
   async close(): Promise<void> {
     this.reports.close();
+    this.#shared?.close();
     await Promise.all([
       this.#feed.close(),
       this.#watch.close(),

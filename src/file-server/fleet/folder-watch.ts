@@ -68,12 +68,14 @@ export class FolderWatch {
   #rescan(): Promise<void> {
     return this.#inTurn(async () => {
       const begun = performance.now();
-      for (const folder of this.#options.folders) await this.#walk(folder, '');
-      this.#options.inventory.prune(Date.now());
-      const took = performance.now() - begun;
-      if (this.#closed) return;
-      const wait = Math.max(this.#options.rescanEvery ?? RESCAN_EVERY, took * RESCAN_SHARE);
-      this.#walkTimer = setTimeout(() => void this.#rescan(), wait).unref();
+      try {
+        for (const folder of this.#options.folders) await this.#walk(folder, '');
+        this.#options.inventory.prune(Date.now());
+      } finally {
+        const took = performance.now() - begun;
+        const wait = Math.max(this.#options.rescanEvery ?? RESCAN_EVERY, took * RESCAN_SHARE);
+        if (!this.#closed) this.#walkTimer = setTimeout(() => void this.#rescan(), wait).unref();
+      }
     });
   }
 
@@ -84,7 +86,9 @@ export class FolderWatch {
       try {
         await work();
       } catch (cause) {
-        this.#fault('HW_DISK', `a folder cannot be read: ${(cause as Error).message}`, cause);
+        // What is known cannot be written down; walking finds again what was to be.
+        if (cause instanceof HeadwaterError) this.#tell(cause);
+        else this.#fault('HW_DISK', `a folder cannot be read: ${(cause as Error).message}`, cause);
       }
     });
     this.#work = next;
@@ -204,10 +208,14 @@ export class FolderWatch {
     this.#fault('HW_PATH', `${JSON.stringify(path)} cannot be the name of a file in a fleet: not served`);
   }
 
-  /** Once for each kind: walking meets it again and again. */
   #fault(kind: string, message: string, cause?: unknown): void {
-    if (this.#told.has(message) || this.#told.size > 1_000) return;
-    this.#told.add(message);
-    this.#options.onFault(new HeadwaterError(kind === 'HW_PATH' ? 'HW_PATH' : 'HW_DISK', message, { cause }));
+    this.#tell(new HeadwaterError(kind === 'HW_PATH' ? 'HW_PATH' : 'HW_DISK', message, { cause }));
+  }
+
+  /** Once: walking meets it again and again. */
+  #tell(error: HeadwaterError): void {
+    if (this.#told.has(error.message) || this.#told.size > 1_000) return;
+    this.#told.add(error.message);
+    this.#options.onFault(error);
   }
 }

@@ -57,10 +57,16 @@ export const SMALL_FILE = 256 * 1024;
 export const SMALL_AT_ONCE = 64;
 /** A small file that cannot be read is tried again after this, unless it changes before. */
 export const MOST_SETBACK_WAIT = 60_000;
+/** Nothing is hashed for so long when what is known cannot be written down: the disk is full, and not for long. */
+export const HINDERED_WAIT = 3_000;
 /** Larger files whose digests are being found out at most; the others wait, the newest first. */
 export const MOST_FINDING = 4;
 /** Smallest file whose digests are also put into the user's cache, bytes: a smaller one is read as fast as its entry. */
 export const LEAST_CACHED_BYTES = 8 * 1024 * 1024;
+/** Milliseconds between two looks for digests that another process of this machine is computing. */
+export const LOOK_FOR_DIGESTS = 250;
+/** Bytes a second: a process that hashes a file slower than this, and a minute, is not waited for any longer. */
+export const LEAST_HASHING_RATE = 20_000_000;
 /** Files that are gone are remembered this long: a disk that was not mounted need not be hashed again. */
 export const GONE_MEMORY = 7 * 24 * 60 * 60 * 1000;
 

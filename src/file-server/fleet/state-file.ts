@@ -35,16 +35,21 @@ create table if not exists names (file text primary key, name text not null, at 
 /** Version of the schema; another one is told again from the start. */
 const SCHEMA_VERSION = 1;
 
+/** Result code of SQLite for a full disk. */
+const SQLITE_FULL = 13;
+
 export type Row = Record<string, unknown>;
 
 /** A file server's own database, one file in its data folder. Its calls block, for microseconds. */
 export class StateFile {
   readonly #database: DatabaseSync;
+  readonly #folder: string;
   readonly #statements = new Map<string, StatementSync>();
 
   /** @throws HeadwaterError `HW_DISK` */
   constructor(folder: string) {
     const path = join(folder, 'state.sqlite');
+    this.#folder = folder;
     try {
       this.#database = new DatabaseSync(path, { timeout: 5_000 });
       // A crash of the process loses nothing; a power failure may lose the last changes, which are found again.
@@ -62,24 +67,24 @@ export class StateFile {
   }
 
   run(sql: string, ...values: SQLInputValue[]): number {
-    return Number(this.#statement(sql).run(...values).changes);
+    return this.#try(() => Number(this.#statement(sql).run(...values).changes));
   }
 
   get(sql: string, ...values: SQLInputValue[]): Row | undefined {
-    return this.#statement(sql).get(...values);
+    return this.#try(() => this.#statement(sql).get(...values));
   }
 
   all(sql: string, ...values: SQLInputValue[]): Row[] {
-    return this.#statement(sql).all(...values);
+    return this.#try(() => this.#statement(sql).all(...values));
   }
 
   /** Everything in it, or nothing. */
   together<T>(work: () => T): T {
     if (this.#database.isTransaction) return work();
-    this.#database.exec('begin immediate');
+    this.#try(() => this.#database.exec('begin immediate'));
     try {
       const result = work();
-      this.#database.exec('commit');
+      this.#try(() => this.#database.exec('commit'));
       return result;
     } catch (error) {
       // SQLite has rolled back by itself after some errors, such as a full disk.
@@ -103,6 +108,20 @@ export class StateFile {
 
   close(): void {
     if (this.#database.isOpen) this.#database.close();
+  }
+
+  /** @throws HeadwaterError `HW_DISK_FULL`, `HW_DISK` */
+  #try<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (cause) {
+      const { errcode, message } = cause as Error & { errcode?: number };
+      if (errcode === SQLITE_FULL) {
+        const said = `the disk of the data folder ${this.#folder} is full: what is new there is told to nobody until there is room`;
+        throw new HeadwaterError('HW_DISK_FULL', said, { cause });
+      }
+      throw new HeadwaterError('HW_DISK', `the data folder ${this.#folder} fails: ${message}`, { cause });
+    }
   }
 
   #statement(sql: string): StatementSync {
