@@ -34,6 +34,7 @@ export async function first(db: Kysely<Tables>, kind: DatabaseKind): Promise<voi
       locked_until ${moment})`,
     `create table audit (id text primary key, at ${moment}, actor text, address text, action text not null, subject text,
       details text not null)`,
+    'create index audit_actor on audit (actor, id)',
     `create table contents (id ${serial}, manifest_sha256 text not null unique, sha256 text not null,
       size bigint not null, chunk_size bigint not null, chunk_digests ${bytes}, created_at ${moment})`,
     'create index contents_sha256 on contents (sha256)',
