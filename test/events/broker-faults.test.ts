@@ -45,6 +45,22 @@ describe('events through RabbitMQ', { skip: withoutBroker }, () => {
     assertTold(told, [...series('before', 5), ...series('during', 20), ...series('after', 5)]);
   });
 
+  it('come from the information servers, if late, for as long as the broker is down', async () => {
+    await using lab = await brokerLab('sqlite');
+    const told = await following(lab);
+    const away = once(told, 'away');
+    lab.proxy.cut();
+    await away;
+    await tell(lab, series('a', 3));
+    await told.until(() => told.names.length >= 3);
+    lab.proxy.reopen();
+    await lab.relayed();
+    await tell(lab, ['b']);
+    await told.until(() => told.names.includes('b'));
+    await told.stop();
+    assertTold(told, [...series('a', 3), 'b']);
+  });
+
   it('are all passed on when connections break again and again in the middle of publishing', async () => {
     await using lab = await brokerLab('sqlite');
     const told = await following(lab);

@@ -17,6 +17,8 @@ const PREFETCHED = 50;
 /** Milliseconds until it is set up again after it failed; doubled up to the most. */
 const FIRST_REST = 200;
 const MOST_REST = 5_000;
+/** Milliseconds, on average, between two questions to the information servers while the broker is away. */
+const ASK_EVERY = 10_000;
 /**
  * Milliseconds that the broker may take to open the queue. A queue of which too many nodes are gone, or that did not come
  * back after a crash, never answers: it is deleted then, since what is in it can be asked of the information servers. Left
@@ -42,6 +44,7 @@ export class BrokerSubscription {
   #position: number;
   #rest = FIRST_REST;
   #turn = 0;
+  #askNext = 0;
   /** The queue did not answer last time. */
   #isStuck = false;
 
@@ -64,12 +67,20 @@ export class BrokerSubscription {
         await this.#session();
       } catch (error) {
         if (!signal.aborted) this.#consumer.state?.('away', error);
+        await this.#doWithout();
       }
       const rest = this.#rest * (0.5 + Math.random() / 2);
       this.#rest = Math.min(MOST_REST, this.#rest * 2);
       await sleep(rest, undefined, { signal }).catch(() => undefined);
     }
     await this.#connection.close();
+  }
+
+  /** While the broker is away the information servers are asked now and then: a revocation is late, and comes. */
+  async #doWithout(): Promise<void> {
+    if (performance.now() < this.#askNext || this.#signal.aborted) return;
+    await this.#catchUp(this.#signal);
+    this.#askNext = performance.now() + ASK_EVERY * (0.5 + Math.random());
   }
 
   /** From opening a channel until it, or the queue, is gone. */
