@@ -7,6 +7,9 @@ import { FileEntry, Visibility } from './files.ts';
 export const MOST_REPLICAS = 16;
 /** Most digests in one question. */
 export const MOST_CHECKED = 10_000;
+/** Seconds that chunks of an upload without a commit can be kept, at least and at most. */
+export const LEAST_KEEP = 60;
+export const MOST_KEEP = 30 * 86_400;
 
 /** `POST uploads`. */
 export const UploadRequest = z.strictObject({
@@ -25,6 +28,12 @@ export const UploadRequest = z.strictObject({
     .describe('Zones to spread them over. Default: as many as there are.'),
   visibility: Visibility.optional(),
   replace: z.boolean().default(false).describe('Take the name from the file that has it.'),
+  keep: z
+    .int()
+    .min(LEAST_KEEP)
+    .max(MOST_KEEP)
+    .optional()
+    .describe("Seconds for which what was sent is kept without a commit. Default: the fleet's, 24 hours."),
 });
 export type UploadRequest = z.input<typeof UploadRequest>;
 
@@ -52,6 +61,14 @@ export const UploadAnswer = z.object({
   servers: z.array(UploadServer),
 });
 export type UploadAnswer = z.infer<typeof UploadAnswer>;
+
+/** `GET uploads/:id/servers`: as they are now. */
+export const UploadServers = UploadAnswer.pick({ replicas: true, zones: true, servers: true });
+export type UploadServers = z.infer<typeof UploadServers>;
+
+/** `POST uploads/:id/renew`: leave to go on sending. */
+export const UploadRenewal = UploadAnswer.pick({ token: true, expiresAt: true, keepUntil: true });
+export type UploadRenewal = z.infer<typeof UploadRenewal>;
 
 /** `POST uploads/:id/commit` takes a manifest in its compact form and answers with the file. */
 export const CommitAnswer = FileEntry;
