@@ -46,10 +46,10 @@ onEachDatabase('the database', (make) => {
     await using made = await make();
     const { database } = made;
     const seen = new Set<number>();
-    let writing = true;
+    const written = new AbortController();
     const reader = (async () => {
       let last = 0;
-      while (writing) {
+      while (!written.signal.aborted) {
         const rows = await database.queries
           .selectFrom('events')
           .select('position')
@@ -67,7 +67,7 @@ onEachDatabase('the database', (make) => {
       }),
     );
     await Promise.all(writers);
-    writing = false;
+    written.abort();
     await reader;
     const all = await database.queries.selectFrom('events').select('position').execute();
     assert.equal(all.length, 120);
