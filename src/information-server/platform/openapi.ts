@@ -16,6 +16,7 @@ const ABOUT = `Every error is answered with {code, message, details}: the code i
 const TAGS = [
   { name: 'accounts', description: 'Sessions, users, API keys, the audit log' },
   { name: 'files', description: 'The catalogue' },
+  { name: 'uploads', description: 'Publishing a file' },
   { name: 'downloads', description: 'Grants, and the servers to download from' },
   { name: 'servers', description: 'File servers, for people and operators' },
   { name: 'file servers', description: 'What file servers themselves ask for and tell' },
