@@ -122,6 +122,7 @@ export function feedContract(make: () => Promise<FeedLab>): void {
     await lab.until(async () => (await eventsOf(lab.fleet, 'event.dead-lettered')).length > 0);
     const [letter] = await eventsOf(lab.fleet, 'event.dead-lettered');
     assert.deepEqual([letter?.['name'], letter?.['kind']], ['one', 'file.renamed']);
+    assert.match(String((await lab.fleet.ask('GET', '/metrics')).body), /^headwater_dead_letters 1$/m);
     await told.stop();
   });
 
