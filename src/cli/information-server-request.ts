@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 
 import { HeadwaterError } from '../core/errors.ts';
+import { MOST_REPLICAS } from '../core/api/uploads.ts';
 import type { InformationServerOptions } from '../information-server/options.ts';
 import { defaultDataFolder } from './data-folder.ts';
 import { secretVariable } from './secret-variable.ts';
@@ -18,6 +19,7 @@ export interface RawInformationServerOptions {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly trustedProxy?: readonly string[];
+  readonly replicas?: number;
   readonly log: InformationLogLevel;
   readonly json?: true;
 }
@@ -54,6 +56,7 @@ export function readInformationServerRequest(
   const database = secretVariable(env, 'HEADWATER_DATABASE_URL');
   const broker = secretVariable(env, 'HEADWATER_BROKER_URL');
   const joinToken = secretVariable(env, 'HEADWATER_JOIN_TOKEN');
+  const replicas = raw.replicas ?? replicasOf(env['HEADWATER_REPLICAS']);
   return {
     server: {
       data: raw.data ?? defaultDataFolder(env),
@@ -65,11 +68,19 @@ export function readInformationServerRequest(
       ...(database !== undefined && { database }),
       ...(broker !== undefined && { broker }),
       ...(joinToken !== undefined && { joinToken }),
+      ...(replicas !== undefined && { copies: { replicas } }),
       ...(email !== undefined && password !== undefined && { admin: { email, password } }),
     },
     log,
     print: json === true ? 'json' : 'lines',
   };
+}
+
+function replicasOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
+  const replicas = Number(text);
+  if (Number.isInteger(replicas) && replicas >= 1 && replicas <= MOST_REPLICAS) return replicas;
+  throw usage(`HEADWATER_REPLICAS takes copies from 1 to ${MOST_REPLICAS}, not ${JSON.stringify(text)}`);
 }
 
 function read(flag: string, path: string): string {

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 
+import { MOST_REPLICAS } from '../core/api/uploads.ts';
 import { INFORMATION_PORT, LEAST_JOIN_TOKEN } from '../information-server/options.ts';
 import {
   INFORMATION_LOG_LEVELS,
@@ -22,6 +23,7 @@ Environment; each but the email can be in a file instead, named by the same vari
   HEADWATER_ADMIN_PASSWORD  and its password
   HEADWATER_JOIN_TOKEN      what file servers join with, ${LEAST_JOIN_TOKEN} characters or more (default: made once, kept in the
                             file join-token of the data folder)
+  HEADWATER_REPLICAS        what --replicas says
 
 Several of them on one database share the work, and one leads. The log is on standard error, one JSON object a line.
 
@@ -70,6 +72,13 @@ export function informationServerCommand(): Command {
         '--trusted-proxy <ADDRESS,...>',
         'proxies in front whose X-Forwarded-For is believed: addresses, networks such as 10.0.0.0/8, loopback, uniquelocal',
         hosts,
+      ),
+    )
+    .addOption(
+      option(
+        '--replicas <N>',
+        'copies of each chunk of what is published, where put does not say (default: 2)',
+        wholeNumber(1, MOST_REPLICAS, 'copies'),
       ),
     )
     .addOption(

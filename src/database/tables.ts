@@ -24,6 +24,8 @@ export interface Tables {
   signing_keys: SigningKeyTable;
   uploads: UploadTable;
   copies: CopyTable;
+  drops: DropTable;
+  repairs: RepairTable;
 }
 
 /** Facts of the fleet: `id`, `join-token` (digest). */
@@ -115,6 +117,8 @@ interface FileTable {
   /** Copies of each chunk that are wanted, and zones to spread them over; null: it is served in place, nothing is copied. */
   replicas: Generated<number | null>;
   zones: Generated<number | null>;
+  /** When its servers were told to let its chunks go: after the last grant for it. Null before, and for what is in place. */
+  released_at: Generated<number | null>;
 }
 
 interface FileReaderTable {
@@ -159,6 +163,10 @@ interface ServerTable {
   store_open: Generated<number>;
   store_chunks: Generated<number>;
   store_bytes: Generated<number>;
+  /** What it is to the copies that are wanted, as repair has seen it last; null: not seen yet. */
+  repair_as: Generated<'open' | 'closed' | 'leaving' | 'gone' | null>;
+  /** When people were told that the draining server is empty. */
+  drained_at: Generated<number | null>;
 }
 
 interface HoldingTable {
@@ -170,6 +178,8 @@ interface HoldingTable {
   name: string;
   /** The server's `holdings_listing` when it was told last. */
   listing: number;
+  /** 1: in its chunk store, so that it counts as a copy that was asked for; 0: in place, as somebody's file. */
+  stored: Generated<number>;
 }
 
 interface GrantTable {
@@ -265,6 +275,24 @@ interface CopyTable {
   ordered_at: number;
   /** Given up after that; the next look orders anew. */
   deadline: number;
+}
+
+/** Chunks that a server was told to let go: they count no more, though it may still announce them. */
+interface DropTable {
+  content_id: number;
+  server_number: number;
+  /** Bitmap, least significant bit first. */
+  chunks: Uint8Array;
+  ordered_at: number;
+}
+
+/** Contents whose copies are to be looked at. */
+interface RepairTable {
+  content_id: number;
+  /** Living copies of the chunk that has the fewest; null: not looked at yet. */
+  least: number | null;
+  since: number;
+  look_at: number;
 }
 
 export type UserRow = Selectable<UserTable>;

@@ -24,6 +24,7 @@ import { openPatiently } from './platform/open-patiently.ts';
 import { serversRoutes } from './servers/routes.ts';
 import { silenceTasks } from './servers/silence.ts';
 import type { InformationServerSettings, StartSettings } from './settings.ts';
+import { uploadsRoutes } from './uploads/routes.ts';
 
 /** Every subject's routes. */
 const ROUTES: readonly Routes[] = [
@@ -33,6 +34,7 @@ const ROUTES: readonly Routes[] = [
   filesRoutes,
   grantsRoutes,
   serversRoutes,
+  uploadsRoutes,
   eventsRoutes,
 ];
 

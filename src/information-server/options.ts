@@ -5,10 +5,11 @@ import { pino } from 'pino';
 import { z } from 'zod';
 
 import { Email, Password } from '../core/api/accounts.ts';
+import { MOST_REPLICAS } from '../core/api/uploads.ts';
 import { HeadwaterError } from '../core/errors.ts';
 import { newId } from '../database/ids.ts';
 import { namesProxies } from './platform/trusted-proxies.ts';
-import { TIMES, type StartSettings } from './settings.ts';
+import { COPIES, TIMES, type StartSettings } from './settings.ts';
 
 /** Port that an information server listens on when none is given. */
 export const INFORMATION_PORT = 7400;
@@ -55,6 +56,18 @@ const OPTIONS = z.strictObject({
     })
     .partial()
     .optional(),
+  /** Copies of what is published, and how they are made again. */
+  copies: z
+    .strictObject({
+      replicas: z.int().min(1).max(MOST_REPLICAS),
+      keep: seconds,
+      every: seconds,
+      mostPerServer: z.number().positive(),
+      mostInAll: z.number().positive(),
+      leastRate: z.number().positive(),
+    })
+    .partial()
+    .optional(),
   log: z.custom<StartSettings['log']>((value) => typeof value === 'object' && value !== null).optional(),
   signal: z.instanceof(AbortSignal).optional(),
   checkAnswers: z.boolean().default(false),
@@ -86,6 +99,7 @@ export function normaliseInformationServerOptions(options: InformationServerOpti
     admin: given.admin,
     joinToken: given.joinToken,
     times: { ...TIMES, ...definedOf(given.times ?? {}) },
+    copies: { ...COPIES, ...definedOf(given.copies ?? {}) },
     log: given.log ?? pino({ level: 'silent' }),
     signal: given.signal ?? new AbortController().signal,
     checkAnswers: given.checkAnswers,

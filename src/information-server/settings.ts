@@ -13,6 +13,7 @@ export interface InformationServerSettings {
   /** Folder of its own: SQLite's file, the join token. */
   readonly data: string;
   readonly times: Times;
+  readonly copies: Copies;
 }
 
 /** What is settled before the server listens. */
@@ -54,6 +55,37 @@ export interface Times {
   /** For which a session is good. */
   readonly session: number;
 }
+
+/** Copies of what is published, and how they are made again. */
+export interface Copies {
+  /** Of each chunk, where nobody says. */
+  readonly replicas: number;
+  /** Seconds for which chunks of an upload without a commit are kept. */
+  readonly keep: number;
+  /** Seconds between two looks of repair. */
+  readonly every: number;
+  /** Bytes that one server is to be getting from others at any time. */
+  readonly mostPerServer: number;
+  /** The same in the whole fleet. */
+  readonly mostInAll: number;
+  /** Bytes a second that a server gets at least; slower ones are ordered anew, elsewhere. */
+  readonly leastRate: number;
+}
+
+/** Defaults, with their reasons. */
+export const COPIES: Copies = {
+  // One server may be lost at any time.
+  replicas: 2,
+  // Who was interrupted in the evening goes on in the morning.
+  keep: 86_400,
+  every: 1,
+  // Some seconds of a Gbit/s line: enough that none waits for the next look, and little to wait for behind it.
+  mostPerServer: 536_870_912,
+  // Sixteen servers at a time: what is left of the network is for downloads.
+  mostInAll: 8_589_934_592,
+  // A tenth of a 100 Mbit/s line.
+  leastRate: 1_048_576,
+};
 
 /** Defaults, with their reasons. */
 export const TIMES: Times = {

@@ -161,6 +161,10 @@ export const ServerEntry = z.object({
   free: Bytes.nullable(),
   /** Files it holds all or a part of. */
   files: z.int(),
+  /** In its chunk store. */
+  chunks: z.int().nonnegative(),
+  /** What these take. */
+  bytes: Bytes,
   version: z.string(),
   /** Seconds its clock is ahead of the information server's. */
   clockAhead: z.number(),

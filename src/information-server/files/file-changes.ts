@@ -110,7 +110,8 @@ async function show(
   return { kind: 'file.visibility', audience: 'people', data: { file: file.id, visibility: to } };
 }
 
-async function usersOf(db: Queries, emails: readonly string[]): Promise<string[]> {
+/** @throws HeadwaterError `HW_USAGE` when there is no such account */
+export async function usersOf(db: Queries, emails: readonly string[]): Promise<string[]> {
   const wanted = [...new Set(emails.map((email) => email.trim().toLowerCase()))];
   if (wanted.length === 0) return [];
   const rows = await db.selectFrom('users').select(['id', 'email']).where('email', 'in', wanted).execute();
@@ -134,9 +135,18 @@ function isTaken(error: unknown): boolean {
 }
 
 async function conflict(db: Queries, name: string): Promise<HeadwaterError> {
-  const other = await readFileNamed(db, name);
+  return nameIsTaken(name, await readFileNamed(db, name));
+}
+
+/** Says which file has the name, and what it is: who was to publish the same may be content with it. */
+export function nameIsTaken(name: string, other: FileFacts | undefined): HeadwaterError {
   const said = `the name ${name} belongs to the file ${other?.id ?? 'that somebody has just made'}`;
   return new HeadwaterError('HW_CONFLICT', said, {
-    details: { field: 'name', name, file: other?.id ?? null },
+    details: {
+      field: 'name',
+      name,
+      file: other?.id ?? null,
+      ...(other !== undefined && { sha256: other.sha256, manifestSha256: other.manifestSha256 }),
+    },
   });
 }

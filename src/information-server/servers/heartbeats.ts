@@ -13,7 +13,7 @@ import { stateEvent } from './state-event.ts';
 
 /** Milliseconds between two batches: 2,000 servers make five transactions a second with 200 heartbeats each. */
 const HEARTBEAT_WINDOW = 200;
-/** Heartbeats of one transaction: ten values each, and SQLite takes 32,766. */
+/** Heartbeats of one transaction: fourteen values each, and SQLite takes 32,766. */
 const MOST_HEARTBEATS = 1_000;
 /** Milliseconds that a server's clock may be off before people are told: no clock that is kept right is off so far. */
 const MOST_CLOCK_ERROR = 5_000;
@@ -141,14 +141,19 @@ function eventsOf(row: Row, beat: Beat): NewEvent[] {
 
 async function update(db: Transaction<Tables>, good: ReadonlyMap<Row, Beat>): Promise<void> {
   const values = [...good].map(([row, beat]) => {
-    const { state, answers, clients, rate, bytesSent, free = null } = beat.told;
+    const { state, answers, clients, rate, bytesSent, free = null, store } = beat.told;
     return sql`(cast(${row.number} as bigint), cast(${state} as text), cast(${answers} as bigint),
       cast(${clients} as bigint), cast(${rate} as double precision), cast(${bytesSent} as bigint),
-      cast(${free} as bigint), cast(${aheadOf(beat)} as bigint), cast(${beat.at} as bigint))`;
+      cast(${free} as bigint), cast(${aheadOf(beat)} as bigint), cast(${beat.at} as bigint),
+      cast(${store?.capacity ?? null} as bigint), cast(${store?.open === true ? 1 : 0} as integer),
+      cast(${store?.chunks ?? 0} as bigint), cast(${store?.bytes ?? 0} as bigint))`;
   });
   await sql`
-    with told (number, state, answers, clients, rate, bytes_sent, free, clock_ahead, at) as (values ${sql.join(values)})
+    with told (number, state, answers, clients, rate, bytes_sent, free, clock_ahead, at,
+      store_capacity, store_open, store_chunks, store_bytes) as (values ${sql.join(values)})
     update servers set state = told.state, answers = told.answers, clients = told.clients, rate = told.rate,
-      bytes_sent = told.bytes_sent, free = told.free, clock_ahead = told.clock_ahead, last_seen_at = told.at
+      bytes_sent = told.bytes_sent, free = told.free, clock_ahead = told.clock_ahead, last_seen_at = told.at,
+      store_capacity = told.store_capacity, store_open = told.store_open, store_chunks = told.store_chunks,
+      store_bytes = told.store_bytes
     from told where servers.number = told.number`.execute(db);
 }

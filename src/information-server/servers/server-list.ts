@@ -70,6 +70,8 @@ export function entryOf(row: ServerRow): ServerEntry {
     capacity: row.capacity,
     free: row.free,
     files: row.files,
+    chunks: row.store_chunks,
+    bytes: row.store_bytes,
     version: row.version,
     clockAhead: row.clock_ahead / 1000,
     lastSeenAt: new Date(row.last_seen_at).toISOString(),

@@ -14,6 +14,13 @@ import type { Context } from '../context.ts';
  * @throws HeadwaterError `HW_TOKEN_MISSING`, `HW_TOKEN_INVALID`, `HW_FORBIDDEN`
  */
 export async function serverOf(request: FastifyRequest, context: Context, id: string): Promise<ServerRow> {
+  const row = await anyServerOf(request, context);
+  if (row.id !== id) throw foreignToken(row.name);
+  return row;
+}
+
+/** As `serverOf`, where the path names none. */
+export async function anyServerOf(request: FastifyRequest, context: Context): Promise<ServerRow> {
   const digest = digestOf(bearerOf(request));
   const row = await context.database.queries
     .selectFrom('servers')
@@ -21,7 +28,6 @@ export async function serverOf(request: FastifyRequest, context: Context, id: st
     .where('token_digest', '=', digest)
     .executeTakeFirst();
   if (row === undefined) throw unknownToken();
-  if (row.id !== id) throw foreignToken(row.name);
   return row;
 }
 
