@@ -69,6 +69,14 @@ function run() {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => void (signal === 'SIGINT' ? undefined : child.kill(signal)));
   }
+  // npm hands signals to a shell that does not hand them on: who kills npm would leave all this behind.
+  const parent = process.ppid;
+  const orphaned = () => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    child.kill('SIGTERM');
+  };
+  const watch = process.env.npm_lifecycle_event ? setInterval(orphaned, 1000) : undefined;
   child.on('error', (error) => stop(`cannot start ${node}: ${error.message}`, 69));
   child.on('exit', (code, signal) =>
     process.exit(code === null ? 128 + (constants.signals[signal] || 0) : code),

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { UpEvent } from '../../../src/cli/up/up-types.ts';
 import { madeUpContent } from '../../faults/content.ts';
-import { headwater, program, type Ended } from '../program.ts';
+import { headwater, program, root, type Ended } from '../program.ts';
 
 type Ready = Extract<UpEvent, { event: 'ready' }>;
 
@@ -70,8 +70,9 @@ export class Place {
     return bytes;
   }
 
-  up(args: readonly string[] = []): UpProcess {
-    const up = new UpProcess(['--data', this.data, ...args], this.env);
+  /** @param command how it is called */
+  up(args: readonly string[] = [], command?: readonly string[]): UpProcess {
+    const up = new UpProcess(['--data', this.data, ...args], this.env, command);
     this.#ups.push(up);
     return up;
   }
@@ -115,9 +116,15 @@ export class UpProcess {
   stderr = '';
   #news = Promise.withResolvers<void>();
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv) {
+  /** @param command how `up` is called */
+  constructor(
+    args: readonly string[],
+    env: NodeJS.ProcessEnv,
+    [command = program, ...first]: readonly string[] = [program, 'up'],
+  ) {
     const { NODE_TEST_CONTEXT: _context, NODE_OPTIONS: _options, ...own } = process.env;
-    this.process = spawn(program, ['up', '--json', '--port', '0', '--interval', '0.2', ...args], {
+    this.process = spawn(command, [...first, '--json', '--port', '0', '--interval', '0.2', ...args], {
+      cwd: root,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...own, ...env },
     });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -193,6 +194,15 @@ describe('headwater up', { concurrency: 1, timeout: 180_000 }, () => {
     assert.ok(!isRunning(server.pid));
     process.kill(information.pid, 'SIGCONT');
     await up.state(1, 'ended');
+  });
+
+  test('npm start runs it; npm killed, all of it stops', async (t) => {
+    const place = await Place.make(t);
+    const up = place.up(['--servers', '1'], ['npm', 'start', '--silent', '--']);
+    await up.ready();
+    up.process.kill('SIGTERM');
+    await until(() => !up.pids.some(isRunning));
+    await until(() => !existsSync(join(place.data, 'up.lock')));
   });
 
   test('what keeps a part from starting is said, and nothing is left', async (t) => {
