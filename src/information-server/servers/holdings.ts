@@ -7,9 +7,8 @@ import { HeadwaterError } from '../../core/errors.ts';
 import { appendEvents, type NewEvent } from '../../database/append-events.ts';
 import type { Database } from '../../database/database.ts';
 import type { ServerRow, Tables } from '../../database/tables.ts';
-import { Mutex } from '../../database/sqlite/mutex.ts';
 import type { Context } from '../context.ts';
-import { perContext } from '../per-context.ts';
+import { inTurn } from './catalogue-turn.ts';
 import { makeFiles, type Candidate } from './file-rows.ts';
 import { bitmapOf } from './has-bitmap.ts';
 import { lastHoldersGone, shrunk } from './holding-losses.ts';
@@ -22,24 +21,6 @@ type File = z.output<typeof AnnouncedFile>;
 export const MOST_CHUNKS = 262_144;
 /** Holdings deleted by one statement. */
 const FORGOTTEN_AT_ONCE = 5_000;
-/** Number of the PostgreSQL lock under which contents and files are made, so that names are given out one by one. */
-const LOCK = 0x6865_6167;
-
-const turnsOf = perContext(() => new Mutex());
-
-/** A transaction that makes contents or files: one at a time, so that those who wait take no connections from others. */
-export async function inTurn<T>(context: Context, work: (db: Transaction<Tables>) => Promise<T>): Promise<T> {
-  const end = await turnsOf(context).take();
-  try {
-    return await context.database.transaction(work);
-  } finally {
-    end();
-  }
-}
-
-export async function lockCatalogue({ kind }: Database, db: Transaction<Tables>): Promise<void> {
-  if (kind === 'postgresql') await sql`select pg_advisory_xact_lock(${LOCK})`.execute(db);
-}
 
 /**
  * Takes in what a file server says of its holdings: all in one transaction.
@@ -52,7 +33,6 @@ export async function announce(context: Context, id: string, told: Told): Promis
   const bitmaps = files.map((file) => bitmapOfFile(file, told.added.indexOf(file)));
   const { database } = context;
   return inTurn(context, async (db) => {
-    await lockCatalogue(database, db);
     const server = await lockServer(database, db, id);
     checkInstance(server, told.instance);
     if (isRepeated(server, told)) {

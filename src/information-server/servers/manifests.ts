@@ -9,8 +9,9 @@ import { appendEvents, type NewEvent } from '../../database/append-events.ts';
 import type { ServerRow, Tables } from '../../database/tables.ts';
 import type { Context } from '../context.ts';
 import { Batcher } from './batcher.ts';
+import { inTurn } from './catalogue-turn.ts';
 import { makeFiles, type Candidate } from './file-rows.ts';
-import { inTurn, lockCatalogue, MOST_CHUNKS } from './holdings.ts';
+import { MOST_CHUNKS } from './holdings.ts';
 
 /** Longest manifest taken, bytes: 262,144 digests in quotes, and the rest. */
 export const MOST_MANIFEST_TEXT = 20 * 1024 * 1024;
@@ -70,7 +71,6 @@ export class Manifests {
   #write(batch: readonly Sent[]): Promise<(undefined | HeadwaterError)[]> {
     const { database, now } = this.#context;
     return inTurn(this.#context, async (db) => {
-      await lockCatalogue(database, db);
       const events: NewEvent[] = [];
       const answers: (undefined | HeadwaterError)[] = [];
       const candidates = new Map<Server, Candidate[]>();
