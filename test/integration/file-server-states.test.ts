@@ -155,6 +155,19 @@ describe('a file server of a fleet', () => {
     assert.equal(states.at(-1), 'stopped');
   });
 
+  test('ends also while it is telling the fleet what it holds, and is not heard', async () => {
+    await using fleet = await StandInFleet.start();
+    await using files = await Files.of({ a: 'a', b: 'b' });
+    fleet.override = ({ path }) =>
+      path.includes('/manifests/')
+        ? { status: 503, body: { code: 'HW_DATABASE', message: 'away', details: {} } }
+        : undefined;
+    await using server = await FileServerProgram.start([fleet.url], files.folder);
+    await until(() => fleet.told.some(({ path }) => path.includes('/manifests/')));
+    server.signal('SIGTERM');
+    assert.equal(await server.program.exited, 0);
+  });
+
   test('ends when an operator stops it', async () => {
     await using fleet = await StandInFleet.start();
     await using files = await Files.of({ file: 'x' });

@@ -27,7 +27,7 @@ export interface AnnouncerOptions {
 }
 
 /** Manifests sent at once: an information server writes down those that come together in one go. */
-const MANIFESTS_AT_ONCE = 16;
+const MANIFESTS_AT_ONCE = 64;
 
 /** Versions between which changes are told; `whole`: as a part of everything. */
 interface Telling {

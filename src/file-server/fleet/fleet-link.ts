@@ -134,6 +134,8 @@ export class FleetLink {
   /** Says a last time how the server is, and nothing more. */
   async close(): Promise<void> {
     this.#loop.abort();
+    // Before nobody is asked any more: it would ask again at once, for ever.
+    const announced = this.#announcer.close();
     const farewell = this.#membership.close().then(() => this.#membership.farewell());
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, FAREWELL);
@@ -141,7 +143,7 @@ export class FleetLink {
     clearTimeout(timer);
     // Whatever still waits for an answer.
     await this.#options.servers.close();
-    await Promise.all([this.#events?.close(), this.#announcer.close(), farewell]);
+    await Promise.all([this.#events?.close(), announced, farewell]);
   }
 
   #joined(answer: Registered, identity: Identity, isFirst: boolean): void {
