@@ -3,11 +3,15 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 
 import { HeadwaterError } from '../core/errors.ts';
+import { DEFAULT_COPY_RATE, DEFAULT_SCRUB_INTERVAL } from '../file-server/chunks/limits.ts';
 import type { FleetServerOptions } from '../file-server/fleet/fleet-types.ts';
 import { defaultDataFolder } from './data-folder.ts';
 import { secretVariable } from './secret-variable.ts';
 import type { LogLevel } from './serve-request.ts';
 import { programVersion } from './version.ts';
+
+/** Longest time between two readings of a chunk, seconds: ten years, which is what "never" comes to. */
+const MOST_SCRUB_INTERVAL = 315_360_000;
 
 /** What commander hands over. */
 export interface RawFileServerOptions {
@@ -20,6 +24,9 @@ export interface RawFileServerOptions {
   readonly address?: string;
   readonly publicUrl?: string;
   readonly capacity?: number;
+  readonly reserve?: number;
+  readonly scrubInterval?: number;
+  readonly copyRate?: number;
   readonly limit?: number;
   readonly data?: string;
   readonly interval: number;
@@ -49,7 +56,6 @@ export function readFileServerRequest(
 ): FileServerRequest {
   const { folder = [], zone, tlsCert, tlsKey } = raw;
   const servers = (raw.join ?? []).flat();
-  if (folder.length === 0) throw usage('--folder takes a folder to serve; it is needed at least once');
   if (servers.length === 0) {
     throw usage('--join takes the address of an information server, such as http://10.0.0.1:8400');
   }
@@ -71,7 +77,12 @@ export function readFileServerRequest(
       port: raw.port,
       address: raw.address,
       publicUrl: raw.publicUrl === undefined ? undefined : publicUrl(raw.publicUrl),
-      capacity: raw.capacity,
+      chunks: {
+        capacity: raw.capacity,
+        reserve: raw.reserve,
+        scrubInterval: scrubInterval(raw.scrubInterval),
+        copyRate: raw.copyRate ?? DEFAULT_COPY_RATE,
+      },
       limit: raw.limit,
       data: raw.data ?? join(defaultDataFolder(env), 'file-servers', name),
       cache: undefined,
@@ -93,6 +104,11 @@ function joinToken(
   const token = read('--join-token-file', joinTokenFile).trim();
   if (/^[\x21-\x7e]+$/.test(token)) return token;
   throw usage(`--join-token-file takes a file with one token; ${JSON.stringify(joinTokenFile)} has none`);
+}
+
+/** Longer than what is told here makes no sense, and a number of milliseconds has to stay one. */
+function scrubInterval(seconds = DEFAULT_SCRUB_INTERVAL): number {
+  return Math.min(seconds, MOST_SCRUB_INTERVAL);
 }
 
 /** As a server may be named: letters, digits, ".", "_" and "-". */

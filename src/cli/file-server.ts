@@ -5,7 +5,16 @@ import { Zone } from '../core/api/common.ts';
 import { FIRST_PORT } from '../file-server/limits.ts';
 import { readFileServerRequest, type RawFileServerOptions } from './file-server-request.ts';
 import { option, repeatableOption } from './option.ts';
-import { anyText, byteCount, fitting, interval, rate, urls, wholeNumber } from './option-kinds.ts';
+import {
+  anyText,
+  byteCountOrNone,
+  duration,
+  fitting,
+  interval,
+  rate,
+  urls,
+  wholeNumber,
+} from './option-kinds.ts';
 import { runFileServer } from './run-file-server.ts';
 import { LOG_LEVELS } from './serve-request.ts';
 
@@ -13,6 +22,7 @@ const EXAMPLES = `
 Examples:
   headwater file-server --folder /srv/files --join https://fleet.example --join-token-file token
   headwater file-server --folder /srv/files --join http://10.0.0.1:8400,http://10.0.0.2:8400 --zone cellar --limit 50M
+  headwater file-server --join https://fleet.example --data /srv/headwater --capacity 2T
 
 The operator's console, on standard input (a terminal or a pipe):
   p   pause     no byte moves, connections stay, new requests get 503; so does SIGUSR1
@@ -25,8 +35,9 @@ Environment:
   HEADWATER_JOIN_TOKEN    what it joins with, or HEADWATER_JOIN_TOKEN_FILE; needed the first time only
   HEADWATER_BROKER_URL    amqp://... where the fleet's events come from RabbitMQ, or HEADWATER_BROKER_URL_FILE
 
-Files are served in place, hidden ones not, each to who has a grant for it. Started again with the same data folder it is
-the same server, and hashes nothing again.
+Files of folders are served in place, hidden ones not, each to who has a grant for it. Chunks of published files lie in the
+data folder: by default as many as leave 1 GiB of the disk free (5 % of a small one); --capacity 0 takes none. Started again
+with the same data folder it is the same server, and hashes nothing again.
 
 Exit statuses: 0 ended; 2 usage, a port that cannot be listened on, or another process is this server; 5 the data folder;
 7 the fleet refuses it; 130 stopped at once by a second Ctrl-C.
@@ -36,9 +47,11 @@ Exit statuses: 0 ended; 2 usage, a port that cannot be listened on, or another p
 export function fileServerCommand(): Command {
   return new Command('file-server')
     .summary('run a file server of a fleet')
-    .description("Serves folders' files in place to a fleet's downloads.")
-    .usage('--folder DIR... --join URL[,URL...] [options]')
-    .addOption(repeatableOption('--folder <DIR>', 'folder to serve; again for more', anyText('a folder')))
+    .description("Stores chunks of a fleet's files, and serves folders' files in place.")
+    .usage('--join URL[,URL...] [--folder DIR...] [options]')
+    .addOption(
+      repeatableOption('--folder <DIR>', 'folder to serve in place; again for more', anyText('a folder')),
+    )
     .addOption(repeatableOption('--join <URL,...>', 'information servers of the fleet', urls))
     .addOption(
       option(
@@ -82,7 +95,34 @@ export function fileServerCommand(): Command {
         anyText('a URL'),
       ),
     )
-    .addOption(option('--capacity <SIZE>', 'bytes that it may fill, such as 500G', byteCount))
+    .addOption(
+      option(
+        '--capacity <SIZE>',
+        'bytes that its chunk store may fill, such as 500G, 0 for none (default: what is free, but the reserve)',
+        byteCountOrNone,
+      ),
+    )
+    .addOption(
+      option(
+        '--reserve <SIZE>',
+        'bytes of the disk that its chunk store leaves free (default: 1G, or 5 % of a small disk)',
+        byteCountOrNone,
+      ),
+    )
+    .addOption(
+      option(
+        '--scrub-interval <TIME>',
+        'every stored chunk is read again within this (default: 14d); "never" for not at all',
+        duration,
+      ),
+    )
+    .addOption(
+      option(
+        '--copy-rate <RATE>',
+        'most bytes a second that it copies from other servers (default: 64M)',
+        rate,
+      ),
+    )
     .addOption(option('--limit <RATE>', 'most bytes a second that it sends, such as 20M', rate))
     .addOption(
       option(

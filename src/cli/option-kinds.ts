@@ -52,6 +52,12 @@ export const byteCount: Kind<number> = {
   read: (text) => (text.includes('/') ? undefined : rate.read(text)),
 };
 
+/** The same, or none at all. */
+export const byteCountOrNone: Kind<number> = {
+  takes: `${byteCount.takes}, or 0`,
+  read: (text) => (text === '0' ? 0 : byteCount.read(text)),
+};
+
 /** A text that a schema of the fleet takes. */
 export function fitting(schema: { safeParse(text: string): { data?: string | undefined } }, takes: string) {
   return { takes, read: (text: string) => schema.safeParse(text).data } satisfies Kind<string>;

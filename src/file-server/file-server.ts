@@ -234,8 +234,9 @@ export class FileServer implements ServerHandle, AnsweringServer {
       error = new HeadwaterError('HW_UNAVAILABLE', `${name} has just changed; try again`, { details });
     } else {
       const { error: cause } = end;
-      error = new HeadwaterError('HW_DISK', `cannot read ${name}: ${cause.message}`, { cause });
-      if (end.begun) this.#options.onFault(error, this);
+      const isTold = cause instanceof HeadwaterError;
+      error = isTold ? cause : new HeadwaterError('HW_DISK', `cannot read ${name}: ${cause.message}`, { cause });
+      if (end.begun && !isTold) this.#options.onFault(error, this);
     }
     if (!end.begun) this.#refuse(response, error);
   }

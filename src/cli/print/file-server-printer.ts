@@ -154,7 +154,9 @@ function sentence(event: Exclude<FleetServerEvent, { event: 'status' }>): string
       );
     case 'bad-chunk':
       return oneLine(
-        `chunk ${event.chunk} of ${event.name} is bad on the disk: ${event.path}; it is served no more, look after the disk`,
+        event.chunk === undefined
+          ? `a stored chunk is bad or gone: ${event.path}; it is served no more and will be copied again, look after the disk`
+          : `chunk ${event.chunk} of ${event.name} is bad on the disk: ${event.path}; it is served no more, look after the disk`,
       );
     case 'fault':
       return oneLine(`fault: ${event.message} (${event.code})`);

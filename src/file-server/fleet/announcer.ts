@@ -21,6 +21,8 @@ export interface AnnouncerOptions {
   readonly instance: number;
   /** Waits before what failed is tried again. */
   readonly backOff: (attempt: number) => Promise<void>;
+  /** No file refers to these contents any more, of those in the chunk store. */
+  readonly onUnwanted: (manifests: readonly string[]) => Promise<void>;
   /** Everything that is held is known to the fleet. */
   readonly onTold: () => void;
   readonly onFault: (error: HeadwaterError) => void;
@@ -165,7 +167,7 @@ export class Announcer {
 
   /** Sends one page; false when there is nothing to send. */
   async #page(): Promise<boolean> {
-    const { inventory, instance, send } = this.#options;
+    const { inventory, instance, send, onUnwanted } = this.#options;
     const page = this.#next();
     if (page === undefined) return false;
     const { telling, changes } = page;
@@ -177,11 +179,14 @@ export class Announcer {
         from: telling.from,
         to: telling.to,
         last: telling.last,
-        added: changes.filter(({ held }) => held).map(announced),
-        removed: telling.whole ? [] : changes.filter(({ held }) => !held).map(({ manifest }) => manifest),
+        added: changes.filter(isThere).map(announced),
+        removed: telling.whole
+          ? []
+          : changes.filter((each) => !isThere(each)).map(({ manifest }) => manifest),
       }),
     );
     inventory.want(answer.wanted);
+    if (answer.unwanted.length > 0) await onUnwanted(answer.unwanted);
     this.#open = undefined;
     this.#known = telling.to;
     this.#whole = telling.whole && !telling.last;
@@ -205,7 +210,7 @@ export class Announcer {
     const page = fitting(open === undefined ? found : found.filter(({ version }) => version <= open.to));
     const last = open?.last ?? page.length === found.length;
     const to = open?.to ?? (last ? inventory.version : (page.at(-1)?.version ?? from));
-    const changes = page.filter(({ held, withdrawn }) => !(held && withdrawn));
+    const changes = page.filter((each) => isThere(each) || !each.held);
     return { telling: { from, to, whole, last: whole ? last : true }, changes };
   }
 
@@ -242,16 +247,34 @@ function fitting(changes: readonly Holding[]): Holding[] {
   const page: Holding[] = [];
   let bytes = 0;
   for (const each of changes) {
-    bytes += Buffer.byteLength(each.name) + 20 * each.missing.length;
+    bytes += Buffer.byteLength(each.name) + 20 * hasHere(each).length;
     if (page.length === MOST_ANNOUNCED || (page.length > 0 && bytes > MOST_ANNOUNCED_BYTES)) break;
     page.push(each);
   }
   return page;
 }
 
-function announced({ name, size, sha256, manifest, chunkSize, missing }: Holding): AnnouncedFile {
+/** Whether chunks of it can be had here. */
+function isThere({ held, withdrawn, stored }: Holding): boolean {
+  return (held && !withdrawn) || stored !== undefined;
+}
+
+function announced(holding: Holding): AnnouncedFile {
+  const { name, size, sha256, manifest, stored } = holding;
+  const has = hasHere(holding);
+  return { name, size, sha256, manifestSha256: manifest, has, ...(stored !== undefined && { stored: true }) };
+}
+
+function hasHere(holding: Holding): Has {
+  return hasOf(missingOf(holding), new ChunkLayout(holding.size, holding.chunkSize).count);
+}
+
+/** Of a content that is in a folder and in the chunk store: what the one that has more of it lacks, as it is served from there. */
+function missingOf({ size, chunkSize, held, withdrawn, missing, stored }: Holding): readonly number[] {
+  if (stored === undefined) return missing;
   const { count } = new ChunkLayout(size, chunkSize);
-  return { name, size, sha256, manifestSha256: manifest, has: hasOf(missing, count) };
+  if (held && !withdrawn && missing.length <= count - stored.count) return missing;
+  return Array.from({ length: count }, (_, at) => at).filter((at) => !stored.has(at));
 }
 
 /** Chunks that are there, as ranges of their numbers. */

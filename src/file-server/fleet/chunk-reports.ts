@@ -21,6 +21,8 @@ export interface ChunkReportsOptions {
   readonly contents: FolderContents;
   /** A chunk is bad on the disk. */
   readonly onBad: (holding: Holding, chunk: number, place: Place) => void;
+  /** Reads a chunk of the chunk store again; a bad one it tells of itself. */
+  readonly verifyStored: (digest: string) => Promise<Verdict>;
 }
 
 /**
@@ -48,7 +50,9 @@ export class ChunkReports {
   async report(grant: string, manifest: string, chunk: number): Promise<Verdict> {
     this.#count(grant);
     const holding = this.#options.inventory.holding(manifest);
-    if (holding === undefined || !holding.held || holding.withdrawn) {
+    const inFolder = holding !== undefined && holding.held && !holding.withdrawn;
+    const stored = holding?.stored;
+    if (holding === undefined || (!inFolder && stored === undefined)) {
       throw new HeadwaterError('HW_NOT_FOUND', 'this server does not hold that file');
     }
     const { count } = new ChunkLayout(holding.size, holding.chunkSize);
@@ -56,7 +60,8 @@ export class ChunkReports {
       throw new HeadwaterError('HW_USAGE', `chunk takes 0 to ${count - 1}`, { details: { field: 'chunk' } });
     }
     // Known, and told to the fleet.
-    if (holding.missing.includes(chunk)) return 'bad';
+    const isStored = stored?.has(chunk) ?? false;
+    if (!isStored && (!inFolder || holding.missing.includes(chunk))) return 'bad';
     const key = `${manifest} ${chunk}`;
     if (performance.now() - (this.#good.get(key) ?? -Infinity) < GOOD_FOR) return 'good';
     const running = this.#checking.get(key);
@@ -64,7 +69,7 @@ export class ChunkReports {
     if (this.#waiting >= MOST_WAITING_REPORTS) throw tooMany('reports wait already', 5);
     this.#waiting++;
     const checking = this.#turn
-      .run(() => this.#check(holding, chunk))
+      .run(() => this.#checkAll(holding, chunk, { inFolder, isStored }))
       .finally(() => {
         this.#waiting--;
         this.#checking.delete(key);
@@ -92,6 +97,20 @@ export class ChunkReports {
       throw tooMany('reports of this grant', Math.ceil((reports.since + REPORT_WINDOW - now) / 1000));
     }
     reports.count++;
+  }
+
+  /** Bad when any of the copies is: which one was sent is not known. */
+  async #checkAll(
+    holding: Holding,
+    chunk: number,
+    { inFolder, isStored }: { inFolder: boolean; isStored: boolean },
+  ): Promise<Verdict> {
+    const { inventory, verifyStored } = this.#options;
+    const verdicts: Verdict[] = [];
+    if (inFolder && !holding.missing.includes(chunk)) verdicts.push(await this.#check(holding, chunk));
+    const digest = isStored ? inventory.chunkDigest(holding.manifest, chunk) : undefined;
+    if (digest !== undefined) verdicts.push(await verifyStored(digest));
+    return verdicts.find((each) => each === 'bad') ?? verdicts[0] ?? 'unknown';
   }
 
   /** Good as long as one copy is; a bad one beside a good one is served no more. */

@@ -1,6 +1,7 @@
 import { FLEET_EVENTS, type FleetEventKind } from '../../core/api/events.ts';
 import type { StreamedEvent } from '../../events/stream-lines.ts';
 import type { ServerCommand } from '../../core/api/servers.ts';
+import type { ChunkWork } from '../chunks/chunk-work.ts';
 import type { DownloadBook } from './download-book.ts';
 import type { Inventory } from './inventory.ts';
 import type { KeyRing } from './key-ring.ts';
@@ -17,6 +18,7 @@ export interface EventWorkOptions {
   readonly revocations: Revocations;
   readonly keys: KeyRing;
   readonly readAhead: ReadAhead;
+  readonly chunks: ChunkWork;
   readonly onCommand: (command: ServerCommand) => void;
 }
 
@@ -48,6 +50,14 @@ export class EventWork {
         return this.#commanded(FLEET_EVENTS[kind].parse(data));
       case 'keys.rotated':
         return this.#rotated(FLEET_EVENTS[kind].parse(data));
+      case 'content.held':
+        return this.#options.chunks.held(FLEET_EVENTS[kind].parse(data));
+      case 'content.dropped':
+        return this.#options.chunks.dropped(FLEET_EVENTS[kind].parse(data));
+      case 'chunks.copy':
+        return this.#options.chunks.copy(FLEET_EVENTS[kind].parse(data));
+      case 'chunks.drop':
+        return this.#options.chunks.drop(FLEET_EVENTS[kind].parse(data));
     }
   }
 

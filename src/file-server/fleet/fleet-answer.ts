@@ -12,6 +12,7 @@ import {
   type AnsweringServer,
   type BodyUnderWay,
 } from '../answer.ts';
+import type { ChunkRequest } from '../chunks/chunk-answers.ts';
 import { lastModifiedOf } from '../conditions.ts';
 import { sendJson } from '../failure.ts';
 import { PAUSED_RETRY_SECONDS } from '../limits.ts';
@@ -32,12 +33,15 @@ export interface FleetAnswerOptions {
   readonly downloads: DownloadBook;
   readonly reports: ChunkReports;
   readonly contents: ContentStore;
+  /** Answers what is asked below `/v1/chunks/`. */
+  readonly chunks: (server: AnsweringServer, asked: ChunkRequest) => Promise<void>;
   readonly inventory: Inventory;
   readonly state: () => RunState;
   /** Prometheus text. */
   readonly metrics: () => string;
 }
 
+const CHUNKS = '/v1/chunks/';
 const FILE = /^\/v1\/files\/([^/]{1,100})(\/reports)?$/;
 
 /**
@@ -47,6 +51,9 @@ const FILE = /^\/v1\/files\/([^/]{1,100})(\/reports)?$/;
 export function fleetAnswers(options: FleetAnswerOptions): Answer {
   return async (request, response, server) => {
     const [path = '', query = ''] = targetOf(request);
+    if (path.startsWith(CHUNKS)) {
+      return options.chunks(server, { request, response, query, name: path.slice(CHUNKS.length) });
+    }
     const [, file, reports] = FILE.exec(path) ?? [];
     if (file !== undefined && reports !== undefined) {
       refuseMethod(request, response, ['POST']);

@@ -3,6 +3,7 @@ import { HeadwaterError } from '../../core/errors.ts';
 import type { EventFeed, RunningFeed } from '../../events/event-feed.ts';
 import type { StreamedEvent } from '../../events/stream-lines.ts';
 import type { InformationServers as EventServers } from '../../events/stream-request.ts';
+import type { ChunkWork } from '../chunks/chunk-work.ts';
 import { Announcer } from './announcer.ts';
 import type { DataFolder, Identity } from './data-folder.ts';
 import { EventWork } from './event-work.ts';
@@ -28,6 +29,7 @@ export interface FleetLinkOptions {
   readonly identity: Identity | undefined;
   readonly state: StateFile;
   readonly stock: FolderStock;
+  readonly chunks: ChunkWork;
   readonly desk: GrantDesk;
   readonly control: RunControl;
   readonly pulse: () => Omit<Pulse, 'holdingsVersion' | 'downloads'>;
@@ -61,7 +63,7 @@ export class FleetLink {
           ...about,
           name: fleet.name,
           zone: fleet.zone,
-          capacity: fleet.capacity,
+          capacity: fleet.chunks.capacity,
           version: fleet.version,
         },
         signal: this.#loop.signal,
@@ -96,6 +98,7 @@ export class FleetLink {
         await servers.call({ method: 'PUT', path: `/v1/servers/${id}/manifests/${digest}`, token, body });
       },
       backOff: (attempt) => servers.backOff(attempt),
+      onUnwanted: (manifests) => options.chunks.unwanted(manifests),
       onTold: options.onTold,
       onFault,
     });
@@ -169,7 +172,7 @@ export class FleetLink {
   }
 
   #subscribe(answer: Registered, { id }: Identity): void {
-    const { state, stock, desk, control, fleet, feedOf, servers, onFault } = this.#options;
+    const { state, stock, desk, control, fleet, feedOf, servers, chunks, onFault } = this.#options;
     const { inventory, readAhead } = stock;
     const { downloads, revocations, keys } = desk;
     const work = new EventWork({
@@ -180,6 +183,7 @@ export class FleetLink {
       revocations,
       keys,
       readAhead,
+      chunks,
       onCommand: (command) => control.command(command),
     });
     void this.#events?.close();

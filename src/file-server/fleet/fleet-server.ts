@@ -1,5 +1,7 @@
 import { HeadwaterError } from '../../core/errors.ts';
 import { BlockPool } from '../block-pool.ts';
+import { FleetChunks } from '../chunks/fleet-chunks.ts';
+import { ARRIVAL_TIMEOUT } from '../chunks/limits.ts';
 import { FileServer } from '../file-server.ts';
 import { findRoots } from '../find-roots.ts';
 import { CONNECTION_TIMES } from '../http-server.ts';
@@ -71,6 +73,7 @@ export class FleetServer {
   readonly #stock: FolderStock;
   readonly #refusals = new Map<string, number>();
   readonly #closed = Promise.withResolvers<void>();
+  #chunks: FleetChunks | undefined;
   #server: FileServer | undefined;
   #link: FleetLink | undefined;
   #badChunks = 0;
@@ -121,6 +124,7 @@ export class FleetServer {
         options.log.error(bad, 'a chunk is bad on the disk');
         options.onEvent({ event: 'bad-chunk', ...bad });
       },
+      verifyStored: async (digest) => (await this.#chunks?.verify(digest)) ?? 'unknown',
       onFault: this.#fault,
     });
   }
@@ -132,6 +136,7 @@ export class FleetServer {
   status(): FleetServerStatus {
     const server = this.#server?.status();
     const { held, pending, pendingBytes } = this.#stock.inventory.counts();
+    const store = this.#chunks?.stock.state;
     return {
       name: this.#options.name,
       url: this.url,
@@ -144,18 +149,51 @@ export class FleetServer {
       files: held,
       pending,
       pendingBytes,
+      chunks: store?.chunks ?? 0,
+      chunkBytes: store?.bytes ?? 0,
       downloads: this.#desk.downloads.counts.seen,
     };
   }
 
   /** @throws HeadwaterError `HW_LISTEN` */
   async start(): Promise<void> {
+    const chunks = await this.#openChunks();
+    try {
+      await this.#start(chunks);
+    } catch (error) {
+      await chunks.close();
+      throw error;
+    }
+  }
+
+  async #openChunks(): Promise<FleetChunks> {
+    const chunks = await FleetChunks.open({
+      data: this.#own.data.path,
+      settings: this.#options.chunks,
+      inventory: this.#stock.inventory,
+      desk: this.#desk,
+      servers: this.#servers,
+      identity: () => this.#link?.identity ?? this.#own.identity,
+      state: () => this.control.state,
+      onBadChunk: ({ digest, path }) => {
+        this.#badChunks++;
+        this.#options.log.error({ digest, path }, 'a stored chunk is bad or gone');
+        this.#options.onEvent({ event: 'bad-chunk', name: digest, path });
+      },
+      onFault: this.#fault,
+    });
+    this.#chunks = chunks;
+    return chunks;
+  }
+
+  async #start(chunks: FleetChunks): Promise<void> {
     const { port, address, limit, tls, log, signal, interval, onEvent } = this.#options;
     const answers = fleetAnswers({
       grants: this.#desk.check,
       downloads: this.#desk.downloads,
       reports: this.#stock.reports,
-      contents: this.#stock.contents,
+      contents: chunks.contentsWith(this.#stock.contents),
+      chunks: (answering, asked) => chunks.answer(answering, asked),
       inventory: this.#stock.inventory,
       state: () => this.control.state,
       metrics: () => this.#metrics(),
@@ -168,7 +206,7 @@ export class FleetServer {
         limit,
         tls,
         grace: DRAIN_GRACE / 1000,
-        times: CONNECTION_TIMES,
+        times: { ...CONNECTION_TIMES, request: ARRIVAL_TIMEOUT },
         log,
         onState: ({ state }) => void (state === 'failed' && this.close('fault')),
         onFault: this.#fault,
@@ -186,11 +224,13 @@ export class FleetServer {
         servers: this.#servers,
         ...this.#own,
         stock: this.#stock,
+        chunks: chunks.work,
         desk: this.#desk,
         control: this.control,
         pulse: () => {
           const { answers: bodies, clients, rate, bytesSent } = server.status();
-          return { state: this.control.state, answers: bodies, clients, rate, bytesSent };
+          const { pulse: store } = chunks;
+          return { state: this.control.state, answers: bodies, clients, rate, bytesSent, store };
         },
         onJoined: (identity) => this.#joined(identity),
         onTold: () => this.#tellWhenDone(),
@@ -201,6 +241,7 @@ export class FleetServer {
     );
     this.#link.start();
     this.#stock.start();
+    chunks.start();
     this.#timer = setInterval(() => onEvent({ event: 'status', server: this.status() }), interval);
     signal.addEventListener('abort', this.#signalled);
     if (signal.aborted) this.#signalled();
@@ -228,6 +269,7 @@ export class FleetServer {
     await this.#link?.close();
     this.#desk.close();
     await this.#stock.close();
+    await this.#chunks?.close();
     this.#ended = true;
     this.#own.state.close();
     this.#own.data.close();
@@ -243,6 +285,7 @@ export class FleetServer {
   }
 
   #joined({ id, fleet }: Identity): void {
+    this.#chunks?.joined();
     if (this.#ready) return;
     this.#ready = true;
     const { name, zone, onEvent } = this.#options;

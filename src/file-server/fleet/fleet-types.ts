@@ -12,6 +12,18 @@ export type RunState = 'running' | 'paused' | 'draining' | 'stopped';
 /** Who changed it. */
 export type ChangedBy = 'console' | 'signal' | 'operator' | 'fleet' | 'fault';
 
+/** What its chunk store may do. */
+export interface ChunkSettings {
+  /** Bytes that it may fill; undefined: what is free besides the reserve. */
+  readonly capacity: number | undefined;
+  /** Bytes of the disk that are kept free; undefined: 1 GiB, or 5 % of a small disk. */
+  readonly reserve: number | undefined;
+  /** Seconds within which every chunk is read again. */
+  readonly scrubInterval: number;
+  /** Bytes a second that are copied from other servers at most. */
+  readonly copyRate: number;
+}
+
 export interface FleetServerOptions {
   /** Folders whose files are served in place. */
   readonly folders: readonly string[];
@@ -27,8 +39,8 @@ export interface FleetServerOptions {
   readonly address: string | undefined;
   /** Where clients reach it; undefined: where it listens. */
   readonly publicUrl: string | undefined;
-  /** Bytes that it may fill. */
-  readonly capacity: number | undefined;
+  /** Its chunk store. */
+  readonly chunks: ChunkSettings;
   /** Most bytes a second. */
   readonly limit: number | undefined;
   /** Folder of its own: who it is and what it knows. */
@@ -62,6 +74,9 @@ export interface FleetServerStatus {
   readonly rate: number;
   /** Contents that are held. */
   readonly files: number;
+  /** Chunks in the chunk store, and their bytes. */
+  readonly chunks: number;
+  readonly chunkBytes: number;
   /** Files that are not hashed yet, and their bytes. */
   readonly pending: number;
   readonly pendingBytes: number;
@@ -105,8 +120,9 @@ export type FleetServerEvent =
   /** A chunk turned out to be bad on the disk. */
   | {
       readonly event: 'bad-chunk';
+      /** Of a file; of what is in the chunk store, the chunk's digest. */
       readonly name: string;
-      readonly chunk: number;
+      readonly chunk?: number;
       readonly path: string;
     }
   | { readonly event: 'fault'; readonly code: string; readonly message: string }

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import type { HeadwaterError } from '../../core/errors.ts';
 import { DigestService } from '../digests/digest-service.ts';
 import { MOST_HASHED_AT_ONCE } from '../limits.ts';
-import { ChunkReports } from './chunk-reports.ts';
+import { ChunkReports, type ChunkReportsOptions } from './chunk-reports.ts';
 import { DigestFeed } from './digest-feed.ts';
 import { FolderContents } from './folder-contents.ts';
 import { FolderWatch } from './folder-watch.ts';
@@ -26,6 +26,8 @@ export interface FolderStockOptions {
   /** Everything that was seen is hashed, or cannot be. */
   readonly onHashed: () => void;
   readonly onBadChunk: (bad: { name: string; chunk: number; path: string }) => void;
+  /** Reads a chunk of the chunk store again. */
+  readonly verifyStored: ChunkReportsOptions['verifyStored'];
   readonly onFault: (error: HeadwaterError) => void;
 }
 
@@ -73,6 +75,7 @@ export class FolderStock {
       inventory,
       contents: this.contents,
       onBad: ({ name }, chunk, { path }) => onBadChunk({ name, chunk, path }),
+      verifyStored: options.verifyStored,
     });
     this.readAhead = new ReadAhead(this.contents, isBusy);
   }

@@ -14,6 +14,8 @@ export interface Call {
   /** Sent as JSON; a text is sent as it is. */
   readonly body?: object | string | undefined;
   readonly timeout?: number;
+  /** Longest answer that is read, bytes. */
+  readonly most?: number;
 }
 
 export interface InformationServersOptions {
@@ -120,7 +122,8 @@ export class InformationServers {
     this.#options.onReach({ how: 'found', url });
   }
 
-  async #ask(url: string, { method, path, token, body, timeout = CALL_TIMEOUT }: Call): Promise<unknown> {
+  async #ask(url: string, call: Call): Promise<unknown> {
+    const { method, path, token, body, timeout = CALL_TIMEOUT, most = MOST_ANSWER_BYTES } = call;
     try {
       const answer = await request(url + path, {
         method,
@@ -134,7 +137,7 @@ export class InformationServers {
         },
         ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
-      const text = await textOf(answer.body);
+      const text = await textOf(answer.body, most);
       const { statusCode: status } = answer;
       if (status >= 200 && status < 300) return text === '' ? undefined : JSON.parse(text);
       throw refusal(url, status, text);
@@ -146,12 +149,12 @@ export class InformationServers {
 }
 
 /** Capped by what arrives: what a header says can be wrong. */
-async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
+async function textOf(body: AsyncIterable<Buffer>, most: number): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const part of body) {
     bytes += part.length;
-    if (bytes > MOST_ANSWER_BYTES) throw new Error(`more than ${MOST_ANSWER_BYTES} bytes were answered`);
+    if (bytes > most) throw new Error(`more than ${most} bytes were answered`);
     parts.push(part);
   }
   return Buffer.concat(parts).toString();

@@ -1,3 +1,5 @@
+import { Bitmap } from '../../core/bitmap.ts';
+import { ChunkLayout } from '../../core/chunks.ts';
 import { MANIFEST_VERSION, type Manifest } from '../../core/manifest.ts';
 import { GONE_MEMORY } from './limits.ts';
 import type { Row, StateFile } from './state-file.ts';
@@ -28,8 +30,10 @@ export interface Holding {
   /** Chunks that are bad here, ascending. */
   readonly missing: readonly number[];
   readonly version: number;
-  /** False: it was, and is gone. */
+  /** False: it was in a folder, and is gone. */
   readonly held: boolean;
+  /** Chunks of it that the chunk store holds for the fleet; undefined: none. */
+  readonly stored: Bitmap | undefined;
   /** Its file was deleted from the fleet: not served and not told again while it is here. */
   readonly withdrawn: boolean;
 }
@@ -41,7 +45,7 @@ export type Place = Pick<SeenFile, 'folder' | 'name' | 'path' | 'state'>;
 const FIRST_VERSION = 1;
 /** Sorts after every name: no UTF-8 text begins with more. */
 const LAST = '\u{10ffff}';
-const HOLDING = 'manifest, sha256, size, chunk_size, name, missing, version, held, withdrawn';
+const HOLDING = 'manifest, sha256, size, chunk_size, name, missing, version, held, withdrawn, stored';
 
 /**
  * Which files the folders have and which contents these are, kept in the state file. Every change of what is held gets the
@@ -269,6 +273,43 @@ export class Inventory {
     );
   }
 
+  /**
+   * The chunk store holds these chunks of a content; undefined: none any more.
+   *
+   * @param chunks digests of all its chunks, 32 bytes each
+   */
+  stores(
+    manifest: string,
+    { sha256, size, chunkSize }: Pick<Manifest, 'sha256' | 'size' | 'chunkSize'>,
+    chunks: Uint8Array,
+    has: Bitmap | undefined,
+  ): void {
+    this.#state.together(() => {
+      // Named by its digest: what files of that content are called is not known here.
+      this.#state.run(
+        `insert into holdings (manifest, sha256, size, chunk_size, chunks, name, version, held)
+          values (?, ?, ?, ?, ?, ?, 0, 0) on conflict (manifest) do nothing`,
+        manifest,
+        sha256,
+        size,
+        chunkSize,
+        chunks,
+        manifest,
+      );
+      this.#change(manifest, 'stored = ?', has === undefined ? null : has.bytes);
+    });
+  }
+
+  /** Manifests of what the chunk store holds, a page at a time. */
+  storedAfter(manifest: string, most: number): string[] {
+    const rows = this.#state.all(
+      'select manifest from holdings where stored is not null and manifest > ? order by manifest limit ?',
+      manifest,
+      most,
+    );
+    return rows.map((row) => String(row['manifest']));
+  }
+
   /** The fleet deleted the file: the content is not served, and not told again before it was gone from the folders. */
   withdraw(manifest: string): void {
     // Not a change of what is held: the fleet knows.
@@ -339,7 +380,10 @@ export class Inventory {
 
   /** How many are held, and how many files wait to be hashed. */
   counts(): { readonly held: number; readonly pending: number; readonly pendingBytes: number } {
-    const held = this.#state.get('select count(*) as n from holdings where held = 1 and withdrawn = 0');
+    const held = this.#state.get(
+      `select (select count(*) from holdings where held = 1 and withdrawn = 0)
+        + (select count(*) from holdings where stored is not null and not (held = 1 and withdrawn = 0)) as n`,
+    );
     const pending = this.#state.get(
       'select count(*) as n, sum(size) as bytes from files where manifest is null and gone_at is null',
     );
@@ -354,7 +398,8 @@ export class Inventory {
   prune(now: number): void {
     this.#state.together(() => {
       this.#state.run('delete from files where gone_at < ?', now - GONE_MEMORY);
-      const unused = 'held = 0 and not exists (select 1 from files where files.manifest = holdings.manifest)';
+      const unused =
+        'held = 0 and stored is null and not exists (select 1 from files where files.manifest = holdings.manifest)';
       const last = this.#state.get(`select max(version) as version from holdings where ${unused}`);
       const horizon = Number(last?.['version'] ?? 0);
       if (horizon === 0) return;
@@ -391,7 +436,7 @@ export class Inventory {
     this.#change(manifest, 'held = 0, withdrawn = ?', 0);
   }
 
-  #change(manifest: string, set: string, value: string | number): void {
+  #change(manifest: string, set: string, value: string | number | Uint8Array | null): void {
     this.#state.together(() => {
       this.#version++;
       this.#state.run(
@@ -412,7 +457,10 @@ function placeOf(row: Row): Place {
 }
 
 function holdingOf(row: Row): Holding {
+  const { count } = new ChunkLayout(Number(row['size']), Number(row['chunk_size']));
+  const stored = row['stored'];
   return {
+    stored: stored instanceof Uint8Array ? new Bitmap(count, stored) : undefined,
     manifest: String(row['manifest']),
     sha256: String(row['sha256']),
     size: Number(row['size']),

@@ -11,7 +11,7 @@ import { CLOCK_ERROR, HEARTBEAT_TIMEOUT } from './limits.ts';
 /** What a heartbeat tells of the server. */
 export type Pulse = Pick<
   Heartbeat,
-  'state' | 'answers' | 'clients' | 'rate' | 'bytesSent' | 'holdingsVersion'
+  'state' | 'answers' | 'clients' | 'rate' | 'bytesSent' | 'holdingsVersion' | 'store'
 > & {
   readonly downloads: number;
 };

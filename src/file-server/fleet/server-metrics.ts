@@ -59,6 +59,8 @@ export function serverMetrics(measured: MeasuredServer): string {
       value: Object.fromEntries(refusals),
     },
     gauge('holdings', 'Contents held.', status.files),
+    gauge('chunks', 'Chunks in the chunk store.', status.chunks),
+    gauge('chunk_bytes', 'Bytes of them.', status.chunkBytes),
     gauge('holdings_version', 'Version of what is held.', measured.holdingsVersion),
     gauge('pending_files', 'Files that are not hashed yet.', status.pending),
     gauge('pending_bytes', 'Bytes of them.', status.pendingBytes),

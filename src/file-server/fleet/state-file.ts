@@ -22,10 +22,11 @@ create index if not exists files_gone on files (gone_at) where gone_at is not nu
 create table if not exists holdings (
   manifest text primary key, sha256 text not null, size integer not null, chunk_size integer not null, name text not null,
   missing text not null default '[]', version integer not null, held integer not null,
-  withdrawn integer not null default 0, wanted integer not null default 0, chunks blob not null);
+  withdrawn integer not null default 0, wanted integer not null default 0, chunks blob not null, stored blob);
 create index if not exists holdings_held on holdings (held) where held = 1 and withdrawn = 0;
 create index if not exists holdings_version on holdings (version);
 create index if not exists holdings_gone on holdings (version) where held = 0;
+create index if not exists holdings_stored on holdings (manifest) where stored is not null;
 create index if not exists holdings_wanted on holdings (manifest) where wanted = 1;
 create table if not exists revoked (kind text not null, id text not null, until integer not null, primary key (kind, id))
   without rowid;
@@ -33,7 +34,7 @@ create index if not exists revoked_until on revoked (until);
 create table if not exists names (file text primary key, name text not null, at integer not null) without rowid;
 `;
 /** Version of the schema; another one is told again from the start. */
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 
 /** Result code of SQLite for a full disk. */
 const SQLITE_FULL = 13;
@@ -58,6 +59,7 @@ export class StateFile {
       );
       const version = Number(this.#database.prepare('pragma user_version').get()?.['user_version']);
       if (version > SCHEMA_VERSION) throw new Error(`it was written by a newer version of this program`);
+      if (version === 1) this.#database.exec('alter table holdings add column stored blob');
       this.#database.exec(SCHEMA);
       this.#database.exec(`pragma user_version = ${SCHEMA_VERSION}`);
     } catch (cause) {
