@@ -10,6 +10,8 @@ import type { BenchResult, SceneResult } from './results.ts';
 import { runScene } from './rounds.ts';
 import { aria2Settings } from './rows/aria2-settings.ts';
 import { catalogue } from './rows/catalogue.ts';
+import { byName } from './rows/by-name.ts';
+import { fleetHosts } from './rows/fleet-hosts.ts';
 import { fourHosts } from './rows/four-hosts.ts';
 import { grantChecks } from './rows/grant-checks.ts';
 import { grants } from './rows/grants.ts';
@@ -29,6 +31,8 @@ const SCENES: readonly Scene[] = [
   fourHosts,
   limited,
   manySources,
+  byName,
+  fleetHosts,
   grants,
   catalogue,
   grantChecks,

@@ -23,6 +23,10 @@ export interface MeasureSettings {
   readonly deadline?: number;
   /** Something done to the world while the program runs. */
   readonly meanwhile?: { readonly after: number; readonly act: () => Promise<void> };
+  /** Name of the file that GNU time writes, where several programs run at once. Default: "time". */
+  readonly accounts?: string;
+  /** Added to the clean environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Runs a program under GNU time. */
@@ -31,13 +35,13 @@ export async function measure(
   argv: readonly string[],
   settings: MeasureSettings = {},
 ): Promise<Measurement> {
-  const accounts = context.workspace.at('time');
+  const accounts = context.workspace.at(settings.accounts ?? 'time');
   await rm(accounts, { force: true });
   const deadline = settings.deadline ?? DEADLINE;
   const started = performance.now();
   const child = spawn('/usr/bin/time', ['-q', '-f', '%U %S %M', '-o', accounts, '--', ...argv], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: cleanEnvironment(context.workspace.at('home')),
+    env: { ...cleanEnvironment(context.workspace.at('home')), ...settings.env },
   });
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   let complaint = '';

@@ -17,20 +17,25 @@ export class InformationServerProcess implements AsyncDisposable {
     this.#child = child;
   }
 
-  static async start(workspace: Workspace, database: string): Promise<InformationServerProcess> {
+  /** @param settings where it listens (default: loopback), and more for its environment */
+  static async start(
+    workspace: Workspace,
+    settings: { readonly address?: string; readonly env: Readonly<Record<string, string>> },
+  ): Promise<InformationServerProcess> {
+    const { address = '127.0.0.1', env } = settings;
     const data = await workspace.folder('information-server');
-    const words = ['--data', data, '--address', '127.0.0.1', '--port', '0', '--json', '--log', 'error'];
+    const words = ['--data', data, '--address', address, '--port', '0', '--json', '--log', 'error'];
     const [program = '', ...rest] = headwater('information-server', ...words);
     const child = spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'ignore'],
-      env: { ...cleanEnvironment(workspace.at('home')), HEADWATER_DATABASE_URL: database },
+      env: { ...cleanEnvironment(workspace.at('home')), ...env },
     });
     const ended = once(child, 'exit').then(() => {
       throw new Error('headwater information-server ended before it said where it is');
     });
     const said = new Promise<string>((resolve) => {
       createInterface(child.stdout).on('line', (line) => {
-        const url = /http:\/\/127\.0\.0\.1:\d+/.exec(line)?.[0];
+        const url = /http:\/\/[\d.]+:\d+/.exec(line)?.[0];
         if (url !== undefined) resolve(url);
       });
     });

@@ -88,7 +88,9 @@ async function measure(
   order: LoadOrder,
   round: number,
 ): Promise<Sample> {
-  await using server = await InformationServerProcess.start(workspace, database.where);
+  await using server = await InformationServerProcess.start(workspace, {
+    env: { HEADWATER_DATABASE_URL: database.where },
+  });
   const load = { ...order, origin: server.url };
   await putLoad({ ...load, seconds: WARMING }, signal);
   const before = server.cpu;
