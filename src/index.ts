@@ -25,6 +25,20 @@ export {
   type ListOptions,
 } from './client/fleet/fleet.ts';
 export type { FleetDownloadOptions, Granted } from './client/fleet/fleet-download.ts';
+export type {
+  StoreEvent,
+  StoreProgress,
+  StoreState,
+  UploadDoneEvent,
+  UploadEvent,
+  UploadNoticeEvent,
+  UploadOptions,
+  UploadProgressEvent,
+  UploadReadingEvent,
+  UploadReport,
+  UploadSource,
+  UploadStartEvent,
+} from './client/upload/types.ts';
 export type { User } from './core/api/accounts.ts';
 export type { FleetEvent } from './core/api/events.ts';
 export type { DownloadSource, FileDetails, FileEntry } from './core/api/files.ts';

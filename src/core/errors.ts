@@ -143,6 +143,13 @@ export const ERRORS = {
     http: 500,
     exit: 5,
   },
+  HW_INPUT_CHANGED: {
+    meaning:
+      'A local file changed while it was published; nothing was published, and the same command begins again.',
+    remedy: 'fix',
+    http: 409,
+    exit: 5,
+  },
   // use another source
   HW_NOT_FOUND: {
     meaning: 'The file is not there (404 or 410).',

@@ -36,6 +36,8 @@ export interface FleetClientSettings {
 export interface Ask {
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly body?: unknown;
+  /** Instead of a body in JSON. */
+  readonly bytes?: { readonly type: string; readonly data: Uint8Array };
   readonly signal?: AbortSignal | undefined;
   /** Seconds besides the usual ones that the server may take: it was asked to wait that long. */
   readonly wait?: number;
@@ -116,6 +118,11 @@ export class FleetClient {
     return value;
   }
 
+  /** Connections to a file server, kept until the client is closed. */
+  fileServer(url: URL): Promise<Dispatcher> {
+    return this.#dispatcher(url);
+  }
+
   async close(): Promise<void> {
     for (const dispatcher of this.#dispatchers.values()) {
       await (await dispatcher.catch(() => undefined))?.destroy();
@@ -164,7 +171,7 @@ export class FleetClient {
     method: Method,
     address: URL,
     path: string,
-    { query = {}, body, signal, wait = 0 }: Ask,
+    { query = {}, body, bytes, signal, wait = 0 }: Ask,
     read: (raw: RawAnswer, address: URL) => Promise<T>,
     kind: 'whole' | 'endless',
   ): Promise<{ value: T } | { error: HeadwaterError; unsent: boolean }> {
@@ -186,8 +193,10 @@ export class FleetClient {
           accept: kind === 'endless' ? 'text/event-stream' : 'application/json',
           ...(this.token !== undefined && { authorization: `Bearer ${this.token}` }),
           ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...(bytes !== undefined && { 'content-type': bytes.type }),
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...(bytes !== undefined && { body: bytes.data }),
         signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
         headersTimeout: 0,
         bodyTimeout: 0,

@@ -57,7 +57,8 @@ export async function downloadFromFleet(
   let bytes = 0;
   try {
     const manifest = await manifestOf(client, granted, given.signal);
-    const grant = new Grant(client, granted, over.signal);
+    const path = `v1/downloads/${granted.id}`;
+    const grant = new Grant(client, { ...granted, path }, over.signal);
     const list = new SourceList({ client, download: granted, manifest, headers: grant.headers });
     onGrant?.({ file: granted.file, sources: granted.sources });
     // Where to go on when the one that gave the grant is lost.

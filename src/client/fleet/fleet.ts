@@ -5,6 +5,8 @@ import type { ServerEntry } from '../../core/api/servers.ts';
 import { HeadwaterError } from '../../core/errors.ts';
 import type { TransportSettings } from '../../transport/connection.ts';
 import type { DownloadReport } from '../types.ts';
+import type { UploadOptions, UploadReport, UploadSource } from '../upload/types.ts';
+import { uploadToFleet } from '../upload/upload.ts';
 import { FleetClient } from './fleet-client.ts';
 import { fileNamed } from './file-named.ts';
 import { downloadFromFleet, type FleetDownloadOptions } from './fleet-download.ts';
@@ -116,6 +118,17 @@ export class Fleet {
    */
   download(nameOrId: string, options: FleetDownloadOptions = {}): Promise<DownloadReport> {
     return downloadFromFleet(this.#client, nameOrId, options);
+  }
+
+  /**
+   * Publishes a file: its chunks go to the fleet's servers, as many copies of each as asked for. Nobody sees it before they
+   * are there. Stopped or broken off, the same call goes on: what the fleet has is not sent again.
+   *
+   * @param source a path; or a stream, which needs a `name` and goes to a temporary file first
+   * @throws HeadwaterError `HW_CONFLICT` (the name is taken), `HW_INPUT_CHANGED`, `HW_NO_ROOM`, `HW_INTERRUPTED`, `HW_DISK`
+   */
+  upload(source: UploadSource, options: UploadOptions = {}): Promise<UploadReport> {
+    return uploadToFleet(this.#client, source, options);
   }
 
   /** Gives a file another name. @throws HeadwaterError `HW_NOT_FOUND`, `HW_FORBIDDEN`, `HW_CONFLICT` (the name is taken) */

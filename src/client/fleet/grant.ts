@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Download, Renewal } from '../../core/api/files.ts';
+import type { Renewal } from '../../core/api/files.ts';
 import { HeadwaterError } from '../../core/errors.ts';
 import type { FleetClient } from './fleet-client.ts';
 
@@ -13,9 +13,15 @@ const LEAST_LIFE = 1_000;
 /** Longest timer, milliseconds. */
 const MOST_TIMER = 2 ** 31 - 1;
 
-/** Leave to download one file, renewed as long as the download runs. */
+/** What a grant is made of. */
+interface Granted extends Renewal {
+  /** Below the fleet's address, such as `v1/downloads/ID`. */
+  readonly path: string;
+}
+
+/** Leave to download or to publish one file, renewed as long as that runs. */
 export class Grant {
-  readonly id: string;
+  readonly #path: string;
   readonly #client: FleetClient;
   readonly #signal: AbortSignal;
   #token: string;
@@ -23,8 +29,8 @@ export class Grant {
   #renewing: Promise<boolean> | undefined;
 
   /** @param signal fires when the download is over */
-  constructor(client: FleetClient, { id, token, expiresAt }: Download, signal: AbortSignal) {
-    this.id = id;
+  constructor(client: FleetClient, { path, token, expiresAt }: Granted, signal: AbortSignal) {
+    this.#path = path;
     this.#client = client;
     this.#signal = signal;
     this.#token = token;
@@ -50,14 +56,10 @@ export class Grant {
   async #renewed(): Promise<boolean> {
     while (!this.#signal.aborted) {
       try {
-        const { token, expiresAt } = await this.#client.ask<Renewal>(
-          'POST',
-          `v1/downloads/${this.id}/renew`,
-          {
-            signal: this.#signal,
-            repeatable: true,
-          },
-        );
+        const { token, expiresAt } = await this.#client.ask<Renewal>('POST', `${this.#path}/renew`, {
+          signal: this.#signal,
+          repeatable: true,
+        });
         this.#token = token;
         this.#renewIn(lifeOf(token, expiresAt) * RENEW_AT);
         return true;
