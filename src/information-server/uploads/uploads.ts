@@ -56,7 +56,7 @@ export async function beginUpload(
     visibility: JSON.stringify(visibility),
     replace: replace ? 1 : 0,
     created_at: at,
-    keep_until: at + settings.copies.keep * 1000,
+    keep_until: at + (request.keep ?? settings.copies.keep) * 1000,
     file_id: null,
   };
   const answer = await uploadAnswer(context, row);
@@ -102,10 +102,11 @@ export async function findUpload({ database, now }: Context, id: string, caller:
   throw new HeadwaterError('HW_NOT_FOUND', said, { details: { upload: id } });
 }
 
-/** Keeps its chunks for as long again. */
+/** Keeps its chunks for longer: those of an upload that goes on are not to be cleaned up meanwhile. */
 export async function renewUpload(context: Context, row: UploadRow): Promise<UploadAnswer> {
   const { database, now, settings } = context;
-  const keepUntil = Math.max(row.keep_until, now() + settings.copies.keep * 1000);
+  const wanted = Math.min(settings.copies.keep * 1000, row.keep_until - row.created_at);
+  const keepUntil = Math.max(row.keep_until, now() + wanted);
   await database.queries
     .updateTable('uploads')
     .set({ keep_until: keepUntil })
