@@ -62,7 +62,13 @@ export class OwnBroker implements AsyncDisposable {
   /** Starts it, again or for the first time; resolves once it takes connections. */
   async start(): Promise<void> {
     // A group of its own: the program is a script that starts the broker.
-    this.#process = spawn(PROGRAM ?? '', { env: this.#environment, detached: true, stdio: 'ignore' });
+    this.#process = spawn(PROGRAM ?? '', {
+      // What it leaves of a crash, it leaves where it was started.
+      cwd: this.#folder,
+      env: this.#environment,
+      detached: true,
+      stdio: 'ignore',
+    });
     const late = AbortSignal.timeout(START);
     while (!(await takesConnections(this.#port))) {
       late.throwIfAborted();
