@@ -25,6 +25,7 @@ import { serversRoutes } from './servers/routes.ts';
 import { silenceTasks } from './servers/silence.ts';
 import type { InformationServerSettings, StartSettings } from './settings.ts';
 import { uploadsRoutes } from './uploads/routes.ts';
+import { uploadsTasks } from './uploads/tasks.ts';
 
 /** Every subject's routes. */
 const ROUTES: readonly Routes[] = [
@@ -47,6 +48,7 @@ const LEADER_TASKS: readonly LeaderTasks[] = [
   grantsTasks,
   silenceTasks,
   eventsTasks,
+  uploadsTasks,
 ];
 
 /** A running information server. */

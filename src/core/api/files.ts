@@ -45,7 +45,22 @@ export const FileDetails = FileEntry.extend({
   /** Email of who published it; null for what a file server registered by itself. */
   owner: z.string().nullable(),
   visibility: Visibility,
-  servers: z.array(z.object({ id: Id, name: z.string(), zone: Zone, state: z.string(), has: Has })),
+  /** Copies of a chunk in chunk stores of servers that are not dead: wanted (null: it is served in place), least, most. */
+  replicas: z.object({
+    wanted: z.int().positive().nullable(),
+    least: z.int().nonnegative(),
+    most: z.int().nonnegative(),
+  }),
+  servers: z.array(
+    z.object({
+      id: Id,
+      name: z.string(),
+      zone: Zone,
+      state: z.string(),
+      has: Has,
+      chunks: z.int().nonnegative().describe('Chunks it holds.'),
+    }),
+  ),
 });
 export type FileDetails = z.infer<typeof FileDetails>;
 

@@ -8,7 +8,7 @@ import { fileNotFound } from './file-not-found.ts';
 import { readGrantRow } from '../grants/grant-store.ts';
 import { readGrant } from '../keys/grant-token.ts';
 import { keyRingOf } from '../keys/key-ring.ts';
-import { readFiles, type FileFacts } from './file-facts.ts';
+import { readFiles, readGrantedFile, type FileFacts } from './file-facts.ts';
 import { maySee } from './may-see.ts';
 
 /**
@@ -60,7 +60,7 @@ export async function readableFile(
     });
   const grant = await readGrantRow(database.queries, claims.jti);
   if (grant !== undefined) mustNotBeRevoked(grant);
-  const file = (await readFiles(database.queries, [id])).get(id);
+  const file = await readGrantedFile(database.queries, id);
   if (file === undefined)
     throw new HeadwaterError('HW_GRANT_REVOKED', 'the file was deleted', { details: { file: id } });
   return file;

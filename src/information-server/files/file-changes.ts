@@ -48,27 +48,53 @@ export async function changeFile(
   return fileIn(database.queries, id);
 }
 
-/** Deletes a file: hidden at once, and its servers withdraw it. What they hold stays where it is. */
+/**
+ * Deletes a file: hidden at once, and no more grants. Servers that have it in place withdraw it and keep what they hold; of
+ * what was published downloads may finish within their grants, and its chunks are let go after them.
+ */
 export async function deleteFile(context: Context, { id }: Pick<FileFacts, 'id'>, by: Actor): Promise<void> {
   const { database, now } = context;
   const at = now();
   const file = await database.transaction(async (db) => {
     const file = await fileIn(db, id);
-    await db.updateTable('files').set({ deleted_at: at }).where('number', '=', file.number).execute();
-    await audit(db, { at, by, action: 'file.deleted', subject: id, details: { name: file.name } });
-    const event: NewEvent = {
-      kind: 'file.deleted',
-      audience: await audienceOf(db, file.contentId),
-      data: { file: id, manifest: file.manifestSha256, name: file.name },
-    };
-    await appendEvents(db, database.kind, [event], at);
+    await appendEvents(db, database.kind, [await hideFile(db, file, { at, by })], at);
     return file;
   });
-  catalogueOf(context).files.forget();
-  sourceWatchOf(context).ended({ contentId: file.contentId });
+  forgetFile(context, file);
 }
 
-interface Note {
+/** What a deletion is in a transaction of others; `forgetFile` comes after its commit. */
+export async function hideFile(db: Transaction<Tables>, file: FileFacts, note: Note): Promise<NewEvent> {
+  const { id, name, contentId, manifestSha256: manifest } = file;
+  const isPublished = file.replicas !== undefined;
+  await db
+    .updateTable('files')
+    .set({ deleted_at: note.at, released_at: isPublished ? null : note.at })
+    .where('number', '=', file.number)
+    .execute();
+  await audit(db, { ...note, action: 'file.deleted', subject: id, details: { name } });
+  if (isPublished) return { kind: 'file.deleted', audience: 'people', data: { file: id, manifest, name } };
+  const others = await db
+    .selectFrom('files')
+    .select('id')
+    .where('content_id', '=', contentId)
+    .where('deleted_at', 'is', null)
+    .limit(1)
+    .execute();
+  // The content stays another file's.
+  const withdraw = others.length === 0;
+  const data = { file: id, manifest, name, withdraw };
+  return { kind: 'file.deleted', audience: await audienceOf(db, contentId), data };
+}
+
+/** Lets go of what is remembered of a file that was deleted just now. */
+export function forgetFile(context: Context, { replicas, contentId }: FileFacts): void {
+  catalogueOf(context).files.forget();
+  if (replicas === undefined) sourceWatchOf(context).ended({ contentId });
+}
+
+/** When a change is made, and by whom. */
+export interface Note {
   readonly at: number;
   readonly by: Actor;
 }

@@ -3,6 +3,7 @@ import { ChunkLayout } from '../../core/chunks.ts';
 import type { Caller } from '../authentication.ts';
 import type { Queries } from '../../database/database.ts';
 import { hasOf } from '../grants/has.ts';
+import { countBits, countCopies, rangeOf } from '../repair/copy-counts.ts';
 import type { FileFacts } from './file-facts.ts';
 import { entryOf } from './list-files.ts';
 
@@ -12,18 +13,37 @@ export async function detailsOf(db: Queries, file: FileFacts, caller: Caller): P
   const rows = await db
     .selectFrom('holdings')
     .innerJoin('servers', 'servers.number', 'holdings.server_number')
-    .select(['servers.id', 'servers.name', 'servers.zone', 'servers.state', 'holdings.chunks'])
+    .select([
+      'servers.id',
+      'servers.name',
+      'servers.zone',
+      'servers.state',
+      'holdings.chunks',
+      'holdings.stored',
+    ])
     .where('holdings.content_id', '=', file.contentId)
     .where('servers.state', '!=', 'dead')
     .orderBy('servers.name')
     .execute();
-  const servers = rows.map(({ chunks, ...server }) => ({ ...server, has: hasOf(chunks, count) }));
+  const servers = rows.map(({ id, name, zone, state, chunks }) => ({
+    id,
+    name,
+    zone,
+    state,
+    has: hasOf(chunks, count),
+    chunks: chunks === null ? count : countBits(chunks),
+  }));
+  const stored = rows.filter((row) => row.stored === 1 || file.replicas === undefined);
+  // An empty file has copies all the same: servers that answer for it.
+  const bitmaps = stored.map(({ chunks }) => chunks);
+  const copies = count === 0 ? Uint8Array.of(stored.length) : countCopies(count, bitmaps);
   return {
     ...entryOf(file, servers.length),
     chunkSize: file.chunkSize,
     chunks: count,
     owner: await ownerOf(db, file),
     visibility: await visibilityOf(db, file, caller),
+    replicas: { wanted: file.replicas ?? null, ...rangeOf(copies) },
     servers,
   };
 }

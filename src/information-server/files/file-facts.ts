@@ -14,6 +14,10 @@ export interface FileFacts {
   readonly chunkSize: number;
   readonly ownerId: string | undefined;
   readonly visibility: 'everyone' | 'users';
+  /** Copies of each chunk that are wanted; undefined: it is served in place. */
+  readonly replicas: number | undefined;
+  /** Zones to spread them over. */
+  readonly zones: number | undefined;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
 }
@@ -22,6 +26,20 @@ export interface FileFacts {
 export async function readFiles(db: Queries, ids: readonly string[]): Promise<Map<string, FileFacts>> {
   const rows = await fileRows(db).where('files.id', 'in', ids).execute();
   return new Map(rows.map((row) => [row.id, factsOf(row)]));
+}
+
+/** A file that somebody has a grant for: of what was published the chunks stay until the last grant is over. */
+export async function readGrantedFile(db: Queries, id: string): Promise<FileFacts | undefined> {
+  const row = await allRows(db)
+    .where('files.id', '=', id)
+    .where((is) =>
+      is.or([
+        is('files.deleted_at', 'is', null),
+        is.and([is('files.replicas', 'is not', null), is('files.released_at', 'is', null)]),
+      ]),
+    )
+    .executeTakeFirst();
+  return row === undefined ? undefined : factsOf(row);
 }
 
 /** Files by number, in the same way. */
@@ -40,6 +58,10 @@ export async function readFileNamed(db: Queries, name: string): Promise<FileFact
 }
 
 function fileRows(db: Queries) {
+  return allRows(db).where('files.deleted_at', 'is', null);
+}
+
+function allRows(db: Queries) {
   return db
     .selectFrom('files')
     .innerJoin('contents', 'contents.id', 'files.content_id')
@@ -52,11 +74,12 @@ function fileRows(db: Queries) {
       'files.owner_id',
       'files.visibility',
       'files.created_at',
+      'files.replicas',
+      'files.zones',
       'contents.sha256',
       'contents.manifest_sha256',
       'contents.chunk_size',
-    ])
-    .where('files.deleted_at', 'is', null);
+    ]);
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof fileRows>['execute']>>[number];
@@ -73,6 +96,8 @@ function factsOf(row: Row): FileFacts {
     chunkSize: row.chunk_size,
     ownerId: row.owner_id ?? undefined,
     visibility: row.visibility,
+    replicas: row.replicas ?? undefined,
+    zones: row.zones ?? undefined,
     createdAt: row.created_at,
   };
 }

@@ -52,7 +52,7 @@ export async function listFiles(context: Context, caller: Caller, request: ListR
   const page = found.slice(0, limit);
   const last = page.at(-1);
   const next = found.length > limit && last !== undefined ? writeCursor(request, last) : null;
-  return { items: await entriesOf(database.queries, page), next };
+  return { items: await pageEntries(database.queries, page), next };
 }
 
 /** The few files that are named to an account are a list of their own: nobody else's are walked past for them. */
@@ -102,20 +102,25 @@ function compare(one: string | number, other: string | number): number {
   return Buffer.compare(Buffer.from(one), Buffer.from(other));
 }
 
-async function entriesOf(db: Queries, page: readonly Position[]): Promise<FileEntry[]> {
+async function pageEntries(db: Queries, page: readonly Position[]): Promise<FileEntry[]> {
   if (page.length === 0) return [];
   const facts = await factsByNumber(
     db,
     page.map(({ number }) => number),
   );
+  return entriesOf(
+    db,
+    page.flatMap(({ number }) => facts.get(number) ?? []),
+  );
+}
+
+/** Files as lists show them. */
+export async function entriesOf(db: Queries, files: readonly FileFacts[]): Promise<FileEntry[]> {
   const holders = await countHolders(
     db,
-    [...facts.values()].map(({ contentId }) => contentId),
+    files.map(({ contentId }) => contentId),
   );
-  return page.flatMap(({ number }) => {
-    const file = facts.get(number);
-    return file === undefined ? [] : [entryOf(file, holders.get(file.contentId) ?? 0)];
-  });
+  return files.map((file) => entryOf(file, holders.get(file.contentId) ?? 0));
 }
 
 export function entryOf(file: FileFacts, holders: number): FileEntry {

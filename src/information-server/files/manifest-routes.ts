@@ -35,22 +35,23 @@ export function manifestRoutes(app: App, context: Context): void {
       if (isKnown(request, etag)) return reply.status(304).send(null);
       if (!compact) {
         const text = await manifestTextsOf(context).get(file);
-        return send(reply, MANIFEST_TYPE, Buffer.from(text));
+        return sendBytes(reply, MANIFEST_TYPE, Buffer.from(text));
       }
       const { size, chunkSize, sha256 } = file;
       const head = { version: MANIFEST_VERSION, size, chunkSize, sha256 } as const;
       const packed = packManifest(head, await readChunkDigests(context.database.queries, file));
-      return send(reply, MANIFEST_BINARY_TYPE, Buffer.from(packed.buffer));
+      return sendBytes(reply, MANIFEST_BINARY_TYPE, Buffer.from(packed.buffer));
     },
   );
 }
 
 /** Bytes that are the answer already; text would get a charset, which these types do not have. */
-function send(reply: FastifyReply, type: string, body: Buffer): never {
+export function sendBytes(reply: FastifyReply, type: string, body: Buffer): never {
   return reply.type(type).send(body) as never;
 }
 
-function wantsCompact({ headers }: FastifyRequest): boolean {
+/** Whether it asks for a manifest's compact form. */
+export function wantsCompact({ headers }: FastifyRequest): boolean {
   const types = (headers.accept ?? '').split(',').map((each) => each.split(';')[0]?.trim().toLowerCase());
   return types.includes(MANIFEST_BINARY_TYPE);
 }

@@ -27,7 +27,10 @@ export async function readChunkDigests(
   return Buffer.from(digests.buffer, digests.byteOffset, digests.byteLength);
 }
 
-export function manifestOf({ size, chunkSize, sha256 }: Content, digests: Buffer): Manifest {
+export function manifestOf(
+  { size, chunkSize, sha256 }: Pick<Content, 'size' | 'chunkSize' | 'sha256'>,
+  digests: Buffer,
+): Manifest {
   const chunks: string[] = [];
   for (let at = 0; at < digests.length; at += DIGEST) chunks.push(digests.toString('hex', at, at + DIGEST));
   return { version: MANIFEST_VERSION, size, chunkSize, sha256, chunks };

@@ -13,7 +13,7 @@ import { actorOf } from '../accounts/audit.ts';
 import { bearerOf, callerOf, digestOf } from '../authentication.ts';
 import type { Routes } from '../context.ts';
 import { keyRingOf } from '../keys/key-ring.ts';
-import { readFiles } from '../files/file-facts.ts';
+import { readGrantedFile } from '../files/file-facts.ts';
 import { HeadwaterError } from '../../core/errors.ts';
 import { catalogueOf } from './catalogue.ts';
 import { downloadAnswer, tokenOf } from './download-answer.ts';
@@ -159,7 +159,7 @@ export const grantsRoutes: Routes = (app, context) => {
   );
 
   async function fileOf(id: string) {
-    const file = (await readFiles(context.database.queries, [id])).get(id);
+    const file = await readGrantedFile(context.database.queries, id);
     if (file !== undefined) return file;
     throw new HeadwaterError('HW_GRANT_REVOKED', 'the file of this download was deleted', {
       details: { file: id },

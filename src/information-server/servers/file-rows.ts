@@ -30,6 +30,8 @@ export interface Teller {
 
 interface Taken {
   readonly id: string;
+  /** Somebody published it: it keeps its name though all its servers be dead. */
+  readonly isPublished: boolean;
   readonly contentId: number;
   readonly manifest: string;
 }
@@ -157,17 +159,26 @@ async function filesNamed(db: Transaction<Tables>, names: readonly string[]): Pr
   const rows = await db
     .selectFrom('files')
     .innerJoin('contents', 'contents.id', 'files.content_id')
-    .select(['files.name', 'files.id', 'files.content_id', 'contents.manifest_sha256'])
+    .select(['files.name', 'files.id', 'files.content_id', 'files.replicas', 'contents.manifest_sha256'])
     .where('files.deleted_at', 'is', null)
     .where('files.name', 'in', names)
     .execute();
   return new Map(
-    rows.map((row) => [row.name, { id: row.id, contentId: row.content_id, manifest: row.manifest_sha256 }]),
+    rows.map((row) => [
+      row.name,
+      {
+        id: row.id,
+        isPublished: row.replicas !== null,
+        contentId: row.content_id,
+        manifest: row.manifest_sha256,
+      },
+    ]),
   );
 }
 
 /** Whether somebody living holds it. What this server had under the same name, and has not told again, it has replaced. */
 async function isHeld(db: Transaction<Tables>, teller: Teller, file: Taken, name: string): Promise<boolean> {
+  if (file.isPublished) return true;
   const row = await db
     .selectFrom('holdings')
     .innerJoin('servers', 'servers.number', 'holdings.server_number')

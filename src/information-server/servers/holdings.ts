@@ -12,6 +12,7 @@ import { inTurn } from './catalogue-turn.ts';
 import { makeFiles, type Candidate } from './file-rows.ts';
 import { bitmapOf } from './has-bitmap.ts';
 import { lastHoldersGone, shrunk } from './holding-losses.ts';
+import { isSameHolding, keptManifests, lookAtPublished } from './stored.ts';
 import { checkInstance, unknownToken } from './server-token.ts';
 
 type Told = z.output<typeof Announcement>;
@@ -35,13 +36,14 @@ export async function announce(context: Context, id: string, told: Told): Promis
   return inTurn(context, async (db) => {
     const server = await lockServer(database, db, id);
     checkInstance(server, told.instance);
+    const unwanted = await unwantedOf(db, files);
     if (isRepeated(server, told)) {
       const contents = await contentsOf(db, files);
       return {
         holdingsVersion: server.holdings_version,
         wanted: wantedOf([...contents.values()]),
         refused: [],
-        unwanted: [],
+        unwanted: [...unwanted],
       };
     }
     checkVersion(server, told);
@@ -52,9 +54,10 @@ export async function announce(context: Context, id: string, told: Told): Promis
     const teller = { number: server.number, id: server.id, name: server.name, listing };
     const events: NewEvent[] = [];
     const gone = await remove(db, server.number, told.removed);
-    const taken = await add(db, { teller, files, bitmaps, now, events });
+    const taken = await add(db, { teller, files, bitmaps, unwanted, now, events });
     if (isOpen && told.last) gone.push(...(await forgetOlder(db, server.number, listing)));
     events.push(...(await lastHoldersGone(db, teller, gone)));
+    await lookAtPublished(db, [...gone, ...taken.changed], now);
     await db
       .updateTable('servers')
       .set((eb) => ({
@@ -66,7 +69,12 @@ export async function announce(context: Context, id: string, told: Told): Promis
       .where('number', '=', server.number)
       .execute();
     await appendEvents(db, database.kind, events, now);
-    return { holdingsVersion: told.to, wanted: taken.wanted, refused: taken.refused, unwanted: [] };
+    return {
+      holdingsVersion: told.to,
+      wanted: taken.wanted,
+      refused: taken.refused,
+      unwanted: [...unwanted],
+    };
   });
 }
 
@@ -86,6 +94,13 @@ function checkVersion(server: ServerRow, told: Told): void {
   if (told.from === 0 || told.from === server.holdings_version) return;
   const said = `version ${server.holdings_version} of the holdings of ${server.name} is known here, not ${told.from}: tell all from 0`;
   throw new HeadwaterError('HW_CONFLICT', said, { details: { holdingsVersion: server.holdings_version } });
+}
+
+/** What it keeps in its chunk store for nobody any more. */
+async function unwantedOf(db: Transaction<Tables>, files: readonly File[]): Promise<Set<string>> {
+  const stored = files.filter((file) => file.stored).map((file) => file.manifestSha256);
+  const kept = await keptManifests(db, stored);
+  return new Set(stored.filter((manifest) => !kept.has(manifest)));
 }
 
 function byManifest(one: File, other: File): number {
@@ -141,6 +156,8 @@ interface Addition {
   readonly teller: Parameters<typeof makeFiles>[1];
   readonly files: readonly File[];
   readonly bitmaps: readonly (Uint8Array | null)[];
+  /** Digests of manifests that are not taken. */
+  readonly unwanted: ReadonlySet<string>;
   readonly now: number;
   /** Where what happened is told. */
   readonly events: NewEvent[];
@@ -151,13 +168,16 @@ interface Taken {
   readonly fresh: number;
   readonly wanted: string[];
   readonly refused: string[];
+  /** Contents of which the chunk store has other chunks than before. */
+  readonly changed: number[];
 }
 
 async function add(db: Transaction<Tables>, addition: Addition): Promise<Taken> {
-  const { teller, files, bitmaps, now, events } = addition;
-  if (files.length === 0) return { fresh: 0, wanted: [], refused: [] };
-  await insertContents(db, files, now);
-  const contents = await contentsOf(db, files);
+  const { teller, files, bitmaps, unwanted, now, events } = addition;
+  const taken = files.filter((file) => !unwanted.has(file.manifestSha256));
+  if (taken.length === 0) return { fresh: 0, wanted: [], refused: [], changed: [] };
+  await insertContents(db, taken, now);
+  const contents = await contentsOf(db, taken);
   const refused: string[] = [];
   const rows: { content: ContentFacts; file: File; chunks: Uint8Array | null }[] = [];
   for (const [index, file] of files.entries()) {
@@ -178,11 +198,11 @@ async function add(db: Transaction<Tables>, addition: Addition): Promise<Taken> 
     };
     events.push({ kind: 'server.lied', audience: 'people', data });
   }
-  if (rows.length === 0) return { fresh: 0, wanted: [], refused };
+  if (rows.length === 0) return { fresh: 0, wanted: [], refused, changed: [] };
   const ids = rows.map(({ content }) => content.id);
   const before = await db
     .selectFrom('holdings')
-    .select(['content_id', 'chunks'])
+    .select(['content_id', 'chunks', 'stored'])
     .where('server_number', '=', teller.number)
     .where('content_id', 'in', ids)
     .execute();
@@ -196,6 +216,7 @@ async function add(db: Transaction<Tables>, addition: Addition): Promise<Taken> 
         chunks,
         name: file.name,
         listing: teller.listing,
+        stored: file.stored ? 1 : 0,
       })),
     )
     .onConflict((conflict) =>
@@ -203,12 +224,13 @@ async function add(db: Transaction<Tables>, addition: Addition): Promise<Taken> 
         chunks: eb.ref('excluded.chunks'),
         name: eb.ref('excluded.name'),
         listing: eb.ref('excluded.listing'),
+        stored: eb.ref('excluded.stored'),
       })),
     )
     .execute();
   events.push(...shrunk(teller, before, rows));
   const candidates: Candidate[] = rows
-    .filter(({ content }) => content.known === 1)
+    .filter(({ content, file }) => content.known === 1 && !file.stored)
     .map(({ content, file }) => ({
       contentId: content.id,
       name: file.name,
@@ -217,7 +239,14 @@ async function add(db: Transaction<Tables>, addition: Addition): Promise<Taken> 
     }));
   events.push(...(await makeFiles(db, teller, candidates, heldBefore, now)));
   const wanted = wantedOf(rows.map(({ content }) => content));
-  return { fresh: rows.length - before.length, wanted, refused };
+  const known = new Map(before.map((row) => [row.content_id, row]));
+  const changed = rows.flatMap(({ content: { id }, file, chunks }) => {
+    const row = known.get(id);
+    const isSame =
+      row !== undefined && isSameHolding(row.chunks, chunks) && row.stored === Number(file.stored);
+    return isSame ? [] : [id];
+  });
+  return { fresh: rows.length - before.length, wanted, refused, changed };
 }
 
 async function insertContents(db: Transaction<Tables>, files: readonly File[], now: number): Promise<void> {

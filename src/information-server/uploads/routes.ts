@@ -1,9 +1,15 @@
 import { z } from 'zod';
 
 import { Id, NoBody, NoQuery, Nothing } from '../../core/api/common.ts';
-import { UploadAnswer, UploadRequest } from '../../core/api/uploads.ts';
+import { CommitAnswer, UploadAnswer, UploadRequest } from '../../core/api/uploads.ts';
+import { HeadwaterError } from '../../core/errors.ts';
+import { MANIFEST_BINARY_TYPE } from '../../core/manifest-binary.ts';
+import { actorOf } from '../accounts/audit.ts';
 import { callerOf } from '../authentication.ts';
-import type { Routes } from '../context.ts';
+import type { App, Context, Routes } from '../context.ts';
+import { admitWithin } from '../servers/admission.ts';
+import { commitUpload } from './commit.ts';
+import { MOST_COMMITS_BYTES, MOST_COMPACT_MANIFEST } from './limits.ts';
 import { chunkServerRoutes } from './server-routes.ts';
 import { beginUpload, findUpload, renewUpload, uploadAnswer } from './uploads.ts';
 
@@ -84,5 +90,41 @@ export const uploadsRoutes: Routes = (app, context) => {
     },
   );
 
+  void app.register(async (scope) => committing(scope.withTypeProvider(), context));
   chunkServerRoutes(app, context);
 };
+
+function committing(app: App, context: Context): void {
+  admitWithin(app, MOST_COMMITS_BYTES, MOST_COMPACT_MANIFEST);
+  app.removeContentTypeParser(['application/json', 'text/plain']);
+  app.addContentTypeParser(
+    MANIFEST_BINARY_TYPE,
+    { parseAs: 'buffer', bodyLimit: MOST_COMPACT_MANIFEST },
+    (_request, body, done) => done(null, body),
+  );
+  app.post(
+    '/v1/uploads/:id/commit',
+    {
+      bodyLimit: MOST_COMPACT_MANIFEST,
+      schema: {
+        tags,
+        summary:
+          'Makes the file, once every chunk has its copies: the body is its manifest in the compact form',
+        params: Params,
+        querystring: NoQuery,
+        consumes: [MANIFEST_BINARY_TYPE],
+        response: { 200: CommitAnswer },
+      },
+    },
+    async (request) => {
+      const caller = await callerOf(request, context, 'publisher');
+      const upload = await findUpload(context, request.params.id, caller);
+      const { body } = request;
+      if (!Buffer.isBuffer(body)) {
+        const said = `the body is to be a manifest in its compact form: ${MANIFEST_BINARY_TYPE}`;
+        throw new HeadwaterError('HW_MANIFEST_INVALID', said);
+      }
+      return commitUpload(context, upload, body, caller, actorOf(request, caller));
+    },
+  );
+}

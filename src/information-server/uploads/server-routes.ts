@@ -3,8 +3,11 @@ import { z } from 'zod';
 import { Id, NoBody, NoQuery, Sha256, Time, Zone } from '../../core/api/common.ts';
 import { HeadwaterError } from '../../core/errors.ts';
 import { MANIFEST_BINARY_TYPE, packManifest } from '../../core/manifest-binary.ts';
-import { MANIFEST_VERSION } from '../../core/manifest.ts';
+import { canonicalManifest, MANIFEST_TYPE, MANIFEST_VERSION } from '../../core/manifest.ts';
+import { ManifestAnswer } from '../../core/api/files.ts';
 import type { App, Context } from '../context.ts';
+import { sendBytes, wantsCompact } from '../files/manifest-routes.ts';
+import { manifestOf } from '../files/manifest-texts.ts';
 import { anyServerOf, serverOf } from '../servers/server-token.ts';
 import { internalToken } from './upload-tokens.ts';
 
@@ -65,11 +68,11 @@ export function chunkServerRoutes(app: App, context: Context): void {
     {
       schema: {
         tags,
-        summary: 'A manifest by its digest, compact, for a file server',
+        summary: `A manifest by its digest, for a file server: its text, or compact to Accept: ${MANIFEST_BINARY_TYPE}`,
         params: z.strictObject({ digest: Sha256 }),
         querystring: NoQuery,
-        produces: [MANIFEST_BINARY_TYPE],
-        response: { 200: z.any().describe('The manifest in its compact form.') },
+        produces: [MANIFEST_TYPE, MANIFEST_BINARY_TYPE],
+        response: { 200: ManifestAnswer },
       },
     },
     async (request, reply) => {
@@ -86,8 +89,14 @@ export function chunkServerRoutes(app: App, context: Context): void {
         throw new HeadwaterError('HW_NOT_FOUND', said, { details: { manifest: digest } });
       }
       const { size, chunk_size: chunkSize, sha256 } = row;
-      const packed = packManifest({ version: MANIFEST_VERSION, size, chunkSize, sha256 }, digests);
-      return reply.type(MANIFEST_BINARY_TYPE).send(Buffer.from(packed.buffer));
+      const head = { version: MANIFEST_VERSION, size, chunkSize, sha256 } as const;
+      void reply.header('vary', 'accept');
+      if (wantsCompact(request)) {
+        return sendBytes(reply, MANIFEST_BINARY_TYPE, Buffer.from(packManifest(head, digests).buffer));
+      }
+      const hex = Buffer.from(digests.buffer, digests.byteOffset, digests.byteLength);
+      const text = canonicalManifest(manifestOf(head, hex));
+      return sendBytes(reply, MANIFEST_TYPE, Buffer.from(text));
     },
   );
 }

@@ -110,13 +110,15 @@ onEachKind('uploads', (kind) => {
     const content = madeUp('some.bin');
     await one.hold(1, [content]);
     const manifest = await fetch(`${fleet.url}/v1/manifests/${content.manifestSha256}`, {
-      headers: { authorization: `Bearer ${two.token}` },
+      headers: { authorization: `Bearer ${two.token}`, accept: MANIFEST_BINARY_TYPE },
     });
     assert.equal(manifest.headers.get('content-type'), MANIFEST_BINARY_TYPE);
     assert.deepEqual(
       unpackManifest(new Uint8Array(await manifest.arrayBuffer()), 'the fleet'),
       content.manifest,
     );
+    const text = await fleet.ask('GET', `/v1/manifests/${content.manifestSha256}`, undefined, two.token);
+    assert.deepEqual(JSON.parse(text.body as string), content.manifest);
     const unknown = await fleet.ask('GET', `/v1/manifests/${'0'.repeat(64)}`, undefined, two.token);
     assert.equal(unknown.status, 404);
   });
