@@ -28,7 +28,7 @@ const BUSY_ANSWERS = 8;
  * @throws HeadwaterError `HW_USAGE`, `HW_LISTEN`, `HW_DISK`, `HW_CONFLICT` (the data folder is in use)
  */
 export async function startFleetServer(options: FleetServerOptions, feedOf: FeedOf): Promise<FleetServer> {
-  const roots = await findRoots(options.folders);
+  const roots = options.folders.length === 0 ? [] : await findRoots(options.folders);
   const file = roots.findIndex(({ kind }) => kind === 'file');
   if (file >= 0) {
     throw new HeadwaterError('HW_USAGE', `${options.folders[file]} is a file; --folder takes folders`);
