@@ -1,4 +1,4 @@
-import type { Generated, Insertable, Selectable } from 'kysely';
+import type { Generated, Selectable } from 'kysely';
 
 /**
  * The tables, the same in SQLite and PostgreSQL. Moments are milliseconds since 1970, truths 0 or 1, ids UUIDs as text,
@@ -296,6 +296,4 @@ interface RepairTable {
 }
 
 export type UserRow = Selectable<UserTable>;
-export type FileRow = Selectable<FileTable>;
 export type ServerRow = Selectable<ServerTable>;
-export type NewEventRow = Insertable<EventTable>;

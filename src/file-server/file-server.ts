@@ -235,7 +235,9 @@ export class FileServer implements ServerHandle, AnsweringServer {
     } else {
       const { error: cause } = end;
       const isTold = cause instanceof HeadwaterError;
-      error = isTold ? cause : new HeadwaterError('HW_DISK', `cannot read ${name}: ${cause.message}`, { cause });
+      error = isTold
+        ? cause
+        : new HeadwaterError('HW_DISK', `cannot read ${name}: ${cause.message}`, { cause });
       if (end.begun && !isTold) this.#options.onFault(error, this);
     }
     if (!end.begun) this.#refuse(response, error);

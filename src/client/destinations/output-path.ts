@@ -16,7 +16,8 @@ export async function outputPath(
   source: Source,
   given: string | undefined,
 ): Promise<string> {
-  const name = given ?? source.introduction?.name ?? urlName(source.url) ?? urlName(source.target) ?? NAMELESS;
+  const name =
+    given ?? source.introduction?.name ?? urlName(source.url) ?? urlName(source.target) ?? NAMELESS;
   if (output === undefined) return resolve(name);
   if (/[/\\]$/.test(output) || (await isFolder(output))) return resolve(join(output, name));
   return resolve(output);

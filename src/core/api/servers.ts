@@ -174,9 +174,8 @@ export const ServerEntry = z.object({
 export type ServerEntry = z.infer<typeof ServerEntry>;
 export const ServerList = z.object({ items: z.array(ServerEntry), next: z.string().nullable() });
 
-/** `POST URL/v1/files/:id/reports` at a file server, with the grant: this chunk came wrong. */
+/**
+ * `POST URL/v1/files/:id/reports` at a file server, with the grant: this chunk came wrong. The answer's `verdict` says
+ * what a re-read found: `good`, `bad` or `unknown`.
+ */
 export const ChunkReport = z.strictObject({ chunk: z.int().nonnegative() });
-export const ChunkReportAnswer = z.object({
-  /** What a re-read found. */
-  verdict: z.enum(['good', 'bad', 'unknown']),
-});

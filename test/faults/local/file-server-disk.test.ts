@@ -20,7 +20,7 @@ test(
     const filler = join(disk.folder, 'filler');
     await assert.rejects(writeFile(filler, Buffer.alloc(16 * 1024 * 1024)));
     for (let index = 0; index < 300; index++) await files.write(`f${index}`, `${index}`);
-  await server.event('fault', ({ code }) => code === 'HW_DISK_FULL');
+    await server.event('fault', ({ code }) => code === 'HW_DISK_FULL');
     assert.equal((await server.ask(path, token)).body.toString(), 'a');
     // A revocation counts at once, even where it cannot be written down.
     fleet.event('grant.revoked', { grant: id, expiresAt: new Date(Date.now() + 300_000).toISOString() });

@@ -36,7 +36,7 @@ describe('placement', () => {
     assert.deepEqual(new Set(found), new Set(servers.map(({ id }) => id)));
     assert.equal(found.length, 10);
     assert.deepEqual(
-      placement(digest, [...servers].reverse(), 3).map(({ id }) => id),
+      placement(digest, servers.toReversed(), 3).map(({ id }) => id),
       found,
     );
   });
