@@ -26,6 +26,8 @@ export class ChunkDraft {
   readonly #hash = createHash('sha256');
   #bytes = 0;
   #parts: Buffer[] = [];
+  /** To be called when they are written. */
+  #done: (() => void)[] = [];
   #waiting = 0;
   #writing: Promise<void> | undefined;
   #position = 0;
@@ -42,7 +44,7 @@ export class ChunkDraft {
   }
 
   /** Takes the next bytes over; false: `ready` says when there is room for more. */
-  take(part: Buffer): boolean {
+  take(part: Buffer, done: () => void): boolean {
     if (this.#failure !== undefined || this.#ended) return true;
     this.#bytes += part.length;
     if (this.#bytes > this.#options.size) {
@@ -51,6 +53,7 @@ export class ChunkDraft {
     }
     this.#hash.update(part);
     this.#parts.push(part);
+    this.#done.push(done);
     this.#waiting += part.length;
     if (this.#waiting < WRITE_BYTES) return true;
     if (this.#writing !== undefined) return false;
@@ -112,11 +115,14 @@ export class ChunkDraft {
   #write(): void {
     const parts = this.#parts;
     const bytes = this.#waiting;
+    const done = this.#done;
     this.#parts = [];
+    this.#done = [];
     this.#waiting = 0;
     this.#writing = writeAll(this.#options.handle.fd, parts, bytes, this.#position).then(
       () => {
         this.#writing = undefined;
+        for (const each of done) each();
       },
       (cause: unknown) => {
         this.#writing = undefined;

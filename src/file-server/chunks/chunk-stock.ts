@@ -53,13 +53,13 @@ export class ChunkStock {
 
   /** @throws HeadwaterError `HW_DISK` */
   static async open(options: ChunkStockOptions): Promise<ChunkStock> {
-    let stock: ChunkStock | undefined;
+    const made: { stock?: ChunkStock } = {};
     const store = await ChunkStore.open({
       ...options,
-      onLost: (digests) => stock?.lost(digests),
+      onLost: (digests) => made.stock?.lost(digests),
     });
-    stock = new ChunkStock(options, store);
-    return stock;
+    made.stock = new ChunkStock(options, store);
+    return made.stock;
   }
 
   get state(): StoreState {

@@ -235,7 +235,7 @@ export class ChunkStore {
   /** Lets what arrives go, and closes the index. `clean`: it can be relied on the next time. */
   async close(clean: boolean): Promise<void> {
     this.#closed = true;
-    for (const draft of [...this.#drafts]) await draft.drop();
+    await Promise.all([...this.#drafts].map((each) => each.drop()));
     this.index.close(clean);
   }
 

@@ -48,10 +48,7 @@ export class ChunkedFile implements OpenedFile {
     const chunk = this.#layout.at(position);
     if (position >= this.size) return callback(null, 0);
     if (this.#open?.chunk === chunk) return this.#read(this.#open, block, length, position, callback);
-    this.#turnTo(chunk).then(
-      (open) => this.#read(open, block, length, position, callback),
-      (error: Error) => callback(error, 0),
-    );
+    void this.#turnAndRead(chunk, block, length, position, callback);
   }
 
   unchanged(): boolean {
@@ -86,6 +83,23 @@ export class ChunkedFile implements OpenedFile {
       else callback(error, bytes);
     });
     if (here === length && within + 2 * length >= this.#layout.bytes(chunk)) this.#prepare(chunk + 1);
+  }
+
+  async #turnAndRead(
+    chunk: number,
+    block: Buffer,
+    length: number,
+    position: number,
+    callback: (error: Error | null, bytes: number) => void,
+  ): Promise<void> {
+    let open: OpenChunk;
+    try {
+      open = await this.#turnTo(chunk);
+    } catch (error) {
+      callback(error as Error, 0);
+      return;
+    }
+    this.#read(open, block, length, position, callback);
   }
 
   async #turnTo(chunk: number): Promise<OpenChunk> {

@@ -86,10 +86,10 @@ export class Forward {
   }
 
   /** Hands the next bytes on; false: `ready` says when it takes more. */
-  take(part: Buffer): boolean {
+  take(part: Buffer, done: () => void): boolean {
     // Who has answered before the end knows enough.
     if (this.#failure !== undefined || this.#answered) return true;
-    if (this.#request.write(part)) return true;
+    if (this.#request.write(part, (error) => void (error ?? done()))) return true;
     this.#drained ??= Promise.withResolvers<void>();
     this.#fullSince = performance.now();
     this.#watch(Math.min(FORWARD_STALL, this.#patience));

@@ -18,7 +18,8 @@ export class Pace {
   }
 
   /** Takes bytes; false: `ready` is to be waited for before the next ones. */
-  take({ length }: { readonly length: number }): boolean {
+  take({ length }: { readonly length: number }, done?: () => void): boolean {
+    done?.();
     const now = performance.now();
     this.#due = Math.max(this.#due, now) + (length / this.#rate) * 1000;
     return this.#due - now < BURST;

@@ -165,7 +165,7 @@ async function sendFromDisk(
       const { bytesRead } = await handle.read(block, 0, block.length, position);
       if (bytesRead === 0) break;
       position += bytesRead;
-      if (!forward.take(block.subarray(0, bytesRead))) await forward.ready();
+      if (!forward.take(block.subarray(0, bytesRead), () => undefined)) await forward.ready();
     }
     return await forward.finish();
   } catch (error) {

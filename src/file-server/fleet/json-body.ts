@@ -20,7 +20,10 @@ export function jsonBody(
   request.on('data', (part: Buffer) => {
     bytes += part.length;
     // What is too long is thrown away as it comes: who still sends would not read why it was refused.
-    if (bytes <= most) return void parts.push(part);
+    if (bytes <= most) {
+      parts.push(part);
+      return;
+    }
     parts.length = 0;
     if (!response.headersSent) response.setHeader('Connection', 'close');
     reject(new HeadwaterError('HW_TOO_LARGE', `${what} has at most ${most} bytes`));

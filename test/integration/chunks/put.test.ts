@@ -172,14 +172,9 @@ describe('a chunk that is sent to a file server', () => {
   });
 
   it('reaches those behind a dead one, and the dead one is told', async () => {
-    const [first, middle, last] = await Promise.all([
-      ChunkServer.start(fleet),
-      ChunkServer.start(fleet),
-      ChunkServer.start(fleet),
-    ]);
-    await using _first = first;
-    await using _middle = middle;
-    await using _last = last;
+    await using first = await ChunkServer.start(fleet);
+    await using middle = await ChunkServer.start(fleet);
+    await using last = await ChunkServer.start(fleet);
     const chunk = someChunk();
     // Once well, so that a connection is open.
     assert.equal(storedOf(await first.put(chunk, [middle, last])).stored.length, 3);
