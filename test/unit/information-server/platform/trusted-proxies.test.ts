@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 
+import { pino } from 'pino';
+
 import { normaliseInformationServerOptions } from '../../../../src/information-server/options.ts';
 import { buildApp } from '../../../../src/information-server/app.ts';
 import type { Context } from '../../../../src/information-server/context.ts';
+import { Metrics } from '../../../../src/information-server/platform/metrics.ts';
 import { namesProxies } from '../../../../src/information-server/platform/trusted-proxies.ts';
 
 const data = mkdtempSync(join(tmpdir(), 'headwater-'));
@@ -24,9 +27,11 @@ describe('who a request is taken to come from', () => {
   for (const { trusted, from, said, is } of cases) {
     test(`from ${from}, trusting ${trusted.join() || 'nobody'}, said to be ${said}: ${is}`, async () => {
       const settings = normaliseInformationServerOptions({ data, trustedProxies: trusted });
-      const app = await buildApp({} as Context, settings, [
-        (scope) => void scope.get('/ip', (request) => ({ ip: request.ip })),
-      ]);
+      const app = await buildApp(
+        { metrics: new Metrics(), log: pino({ level: 'silent' }) } as unknown as Context,
+        settings,
+        [(scope) => void scope.get('/ip', (request) => ({ ip: request.ip }))],
+      );
       try {
         const answer = await app.inject({
           url: '/ip',
