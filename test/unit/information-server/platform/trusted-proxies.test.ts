@@ -10,6 +10,7 @@ import { normaliseInformationServerOptions } from '../../../../src/information-s
 import { buildApp } from '../../../../src/information-server/app.ts';
 import type { Context } from '../../../../src/information-server/context.ts';
 import { Metrics } from '../../../../src/information-server/platform/metrics.ts';
+import { makeDatabase } from '../../database/each-database.ts';
 import { namesProxies } from '../../../../src/information-server/platform/trusted-proxies.ts';
 
 const data = mkdtempSync(join(tmpdir(), 'headwater-'));
@@ -27,11 +28,12 @@ describe('who a request is taken to come from', () => {
   for (const { trusted, from, said, is } of cases) {
     test(`from ${from}, trusting ${trusted.join() || 'nobody'}, said to be ${said}: ${is}`, async () => {
       const settings = normaliseInformationServerOptions({ data, trustedProxies: trusted });
-      const app = await buildApp(
-        { metrics: new Metrics(), log: pino({ level: 'silent' }) } as unknown as Context,
-        settings,
-        [(scope) => void scope.get('/ip', (request) => ({ ip: request.ip }))],
-      );
+      await using made = await makeDatabase('sqlite');
+      const { database } = made;
+      const context = { database, metrics: new Metrics(), log: pino({ level: 'silent' }) };
+      const app = await buildApp(context as unknown as Context, settings, [
+        (scope) => void scope.get('/ip', (request) => ({ ip: request.ip })),
+      ]);
       try {
         const answer = await app.inject({
           url: '/ip',
