@@ -64,7 +64,7 @@ export class Scrub {
     const [oldest] = store.index.oldest(1);
     const due = oldest === undefined ? Infinity : oldest.verifiedAt + interval / 2;
     const wait = due - Date.now();
-    if (oldest === undefined || wait > 0) return this.#rest(Math.min(wait, SCRUB_REST));
+    if (oldest === undefined || wait > 0) return this.#rest(Math.min(wait, SCRUB_REST, interval / 8));
     const needed = (store.state.bytes / (interval / 2 / 1000)) * SPARE;
     this.#pace.rate = Math.min(MOST_SCRUB_RATE, Math.max(LEAST_SCRUB_RATE, needed));
     const verdict = await store.verify(oldest.digest.toString('hex'), async (bytes) => {

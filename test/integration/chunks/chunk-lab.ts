@@ -1,7 +1,14 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  Agent,
+  createServer,
+  request,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -368,15 +375,18 @@ export class ChunkServer implements AsyncDisposable {
 }
 
 export async function send(url: string, token: string, body: Buffer, method = 'PUT'): Promise<Answer> {
+  // Who closes at once after an answer that came early would cut off who still sends.
+  const agent = new Agent({ keepAlive: true });
   const outgoing = request(url, {
     method,
-    agent: false,
+    agent,
     headers: { authorization: `Bearer ${token}`, 'content-length': body.length },
   });
   outgoing.end(body);
   const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
   const parts: Buffer[] = [];
   for await (const part of response) parts.push(part as Buffer);
+  agent.destroy();
   return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts) };
 }
 

@@ -66,7 +66,8 @@ describe('contents of which a file server holds chunks', () => {
     const second = fleet.publish(Buffer.concat([shared, randomBytes(MIB)]));
     await one.hold(first);
     await one.hold(second);
-    for (const _again of [1, 2]) fleet.event(one.id, 'content.dropped', { manifest: first.digest });
+    fleet.event(one.id, 'content.dropped', { manifest: first.digest });
+    fleet.event(one.id, 'content.dropped', { manifest: first.digest });
     await until(() => one.holding(first) === undefined);
     const own = first.chunks[0]?.digest ?? '';
     await until(() => !existsSync(one.chunkPath(own)));
@@ -124,7 +125,7 @@ describe('contents of which a file server holds chunks', () => {
         headers: { authorization: `Bearer ${token}` },
         body: JSON.stringify({ chunk }),
       });
-      return (await response.json()) as unknown;
+      return response.json();
     };
     assert.deepEqual(await report(0), { verdict: 'good' });
     assert.deepEqual(await report(1), { verdict: 'bad' });
