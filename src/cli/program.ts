@@ -26,6 +26,11 @@ const COMMANDS: Readonly<Record<string, readonly LazyCommand[]>> = {
   ],
   'Files of a fleet:': [
     {
+      name: 'put',
+      summary: 'publish files: chunks on several servers',
+      load: async () => (await import('./put.ts')).putCommand(),
+    },
+    {
       name: 'ls',
       summary: 'list them',
       load: async () => (await import('./ls.ts')).lsCommand(),
@@ -140,6 +145,7 @@ Examples:
   headwater serve ./files -n 4 -p 8080,8081,8082,8083
   headwater up --folder ./files
   headwater login http://127.0.0.1:8080 && headwater get big.iso
+  headwater put big.iso --replicas 2
 
 "headwater COMMAND --help" tells all about one command.
 `;

@@ -3,7 +3,7 @@ import type { Hide } from '../secrets.ts';
 import type { Printer, PrintStream } from './printer.ts';
 
 /** Events as they are, one object a line; a last `error` line where the download ends other than well. */
-export function jsonPrinter(stream: PrintStream, hide: Hide): Printer {
+export function jsonPrinter(stream: PrintStream, hide: Hide): Printer<object> {
   const line = (value: object): void => {
     const text = JSON.stringify(value, (_, each: unknown) => (typeof each === 'string' ? hide(each) : each));
     stream.write(`${text}\n`);

@@ -1,9 +1,9 @@
 import type { DownloadEvent } from '../../client/types.ts';
 
-/** Shows a download to somebody. One kind for a terminal, one for a log, one for programs. */
-export interface Printer {
-  event(event: DownloadEvent): void;
-  /** The download has ended other than well; the message itself goes to standard error elsewhere. */
+/** Shows a download, or something else that goes on, to somebody. One kind for a terminal, one for a log, one for programs. */
+export interface Printer<Event = DownloadEvent> {
+  event(event: Event): void;
+  /** It has ended other than well; the message itself goes to standard error elsewhere. */
   failed(error: unknown): void;
   /** Leaves the screen as a finished picture, once, before anything else is printed. */
   close(): void;
@@ -21,7 +21,7 @@ export interface PrintStream {
 }
 
 /** Prints nothing: `--quiet`. */
-export const silentPrinter: Printer = {
+export const silentPrinter: Printer<unknown> = {
   event: () => undefined,
   failed: () => undefined,
   close: () => undefined,

@@ -33,6 +33,21 @@ export function openCutting(file: LocalFile): Cutting {
   return file.size <= HASHED_HERE ? new SmallCutting(file) : new ThreadedCutting(file);
 }
 
+/** The digest of a whole file. @throws HeadwaterError `HW_DISK`, `HW_INTERRUPTED` */
+export async function wholeDigest(file: LocalFile, signal: AbortSignal): Promise<string> {
+  const digester = new Digester(file.fd, { path: file.path });
+  const stop = (): void => void digester.close();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const whole = digester.whole(file.size);
+    whole.advance(file.size);
+    return await whole.result();
+  } finally {
+    signal.removeEventListener('abort', stop);
+    await digester.close();
+  }
+}
+
 class SmallCutting implements Cutting {
   readonly layout: ChunkLayout;
   readonly #file: LocalFile;

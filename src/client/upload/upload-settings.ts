@@ -44,7 +44,8 @@ export function uploadSettings(options: UploadOptions): UploadSettings {
   if (typeof interval !== 'number' || !(interval >= LEAST_INTERVAL)) {
     throw usage(`interval takes seconds from ${LEAST_INTERVAL} up`);
   }
-  const request = { replicas, zones, visibility, replace, keep };
+  const shown = visibility === undefined || visibility === 'everyone' ? visibility : { users: visibility };
+  const request = { replicas, zones, visibility: shown, replace, keep };
   const given = Object.entries(request).filter(([, value]) => value !== undefined);
   return { name, request: Object.fromEntries(given), interval: interval * 1000, signal, onEvent };
 }

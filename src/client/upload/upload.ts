@@ -10,6 +10,7 @@ import { COMMIT_TIME, FIRST_PAUSE, MOST_PAUSE } from './limits.ts';
 import type { LocalFile } from './local-file.ts';
 import { Transmission } from './transmission.ts';
 import type { UploadOptions, UploadReport, UploadSource } from './types.ts';
+import { wholeDigest } from './cutting.ts';
 import { inputName, openInput } from './upload-input.ts';
 import { uploadSettings, type UploadSettings } from './upload-settings.ts';
 
@@ -31,31 +32,74 @@ export async function uploadToFleet(
   const startedAt = performance.now();
   const file = await inputOf(source, settings);
   try {
-    const body = { name, ...settings.request };
-    // A second one does no harm: nothing comes of it.
-    const answer = await client.ask<UploadAnswer>('POST', 'v1/uploads', {
-      body,
-      signal: settings.signal,
-      repeatable: true,
-    });
-    // Where to go on when this one is lost.
-    void client.learnOthers(settings.signal).catch(() => undefined);
-    await using transmission = new Transmission({ client, answer, name, file, settings, startedAt });
-    const sha256 = await transmission.sendAll();
-    const { id } = await commit(client, answer.id, file, settings, transmission, sha256);
-    const report: UploadReport = {
-      id,
-      name,
-      size: file.size,
-      sha256,
-      ...transmission.amounts,
-      seconds: (performance.now() - startedAt) / 1000,
-    };
-    transmission.lastWord();
+    return await publish(client, file, name, settings, startedAt);
+  } catch (error) {
+    const same = await theSame(error, client, file, name, settings.signal);
+    if (same === undefined) throw error;
+    const seconds = (performance.now() - startedAt) / 1000;
+    const { id, size, sha256 } = same;
+    const report = { id, name, size, sha256, bytesSent: 0, bytesSkipped: size, seconds };
+    settings.onEvent({ event: 'notice', message: `${name} is in the fleet already, the same to the byte` });
     settings.onEvent({ event: 'done', ...report });
     return report;
   } finally {
     await file.close();
+  }
+}
+
+async function publish(
+  client: FleetClient,
+  file: LocalFile,
+  name: string,
+  settings: UploadSettings,
+  startedAt: number,
+): Promise<UploadReport> {
+  const body = { name, ...settings.request };
+  // A second one does no harm: nothing comes of it.
+  const answer = await client.ask<UploadAnswer>('POST', 'v1/uploads', {
+    body,
+    signal: settings.signal,
+    repeatable: true,
+  });
+  // Where to go on when this one is lost.
+  void client.learnOthers(settings.signal).catch(() => undefined);
+  await using transmission = new Transmission({ client, answer, name, file, settings, startedAt });
+  const sha256 = await transmission.sendAll();
+  const { id } = await commit(client, answer.id, file, settings, transmission, sha256);
+  const report: UploadReport = {
+    id,
+    name,
+    size: file.size,
+    sha256,
+    ...transmission.amounts,
+    seconds: (performance.now() - startedAt) / 1000,
+  };
+  transmission.lastWord();
+  settings.onEvent({ event: 'done', ...report });
+  return report;
+}
+
+/**
+ * The file that has the name already, where it is the very same: then everything is as it was to be. That is how many files
+ * go on that were published up to the middle.
+ */
+async function theSame(
+  error: unknown,
+  client: FleetClient,
+  file: LocalFile,
+  name: string,
+  signal: AbortSignal,
+): Promise<FileEntry | undefined> {
+  if (!(error instanceof HeadwaterError) || error.code !== 'HW_CONFLICT') return undefined;
+  try {
+    const other = await client.ask<FileEntry>('GET', 'v1/files/by-name', { query: { name }, signal });
+    if (other.size !== file.size || other.sha256 !== (await wholeDigest(file, signal))) return undefined;
+    await file.refuseChanged();
+    return other;
+  } catch (failure) {
+    // It is not for this account to see, or gone by now.
+    if (failure instanceof HeadwaterError && failure.remedy === 'other-source') return undefined;
+    throw failure;
   }
 }
 
