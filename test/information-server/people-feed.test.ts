@@ -148,6 +148,19 @@ onEachKind('the feed of events for people', (kind) => {
     assert.equal(bad.status, 400);
   });
 
+  it('ends with the session that it was asked for with, before another event is told', async () => {
+    await using fleet = await startTestServer(kind);
+    const { token } = await fleet.user('reader');
+    const response = await fetch(`${fleet.url}/v1/events`, {
+      headers: { authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(20_000),
+    });
+    const text = response.text();
+    assert.equal((await fleet.ask('POST', '/v1/auth/logout', undefined, token)).status, 204);
+    await tell(fleet, 'server.gone', { name: 'told too late' });
+    assert.doesNotMatch(await text, /told too late/);
+  });
+
   it('ends when the server stops', async () => {
     await using fleet = await startTestServer(kind);
     const response = await fetch(`${fleet.url}/v1/events`, {

@@ -16,8 +16,6 @@ import { kindsFor, visibleEvents, type FeedKind } from './visible-events.ts';
 const MOST_LISTED = 1_000;
 /** Streams of one account: tabs and programs; more are refused, since each keeps a connection. */
 const MOST_STREAMS = 20;
-/** Milliseconds after which it is looked whether who reads a stream may still. */
-const RECHECK_AFTER = 30_000;
 /** Milliseconds after which a browser asks again when a stream has ended. */
 const BROWSER_RETRY = 1_000;
 
@@ -113,15 +111,12 @@ interface Sending {
 async function* sent(context: Context, { request, kinds, start, signal }: Sending): AsyncGenerator<string> {
   yield `retry: ${BROWSER_RETRY}\n: from ${start}\n\n`;
   let caller = await callerOf(request, context);
-  let checkedAt = performance.now();
   const handfuls = eventTailOf(context).follow({ kinds }, { after: start, idle: STREAM_IDLE, signal });
   for await (const { events } of handfuls) {
-    if (performance.now() - checkedAt > RECHECK_AFTER) {
-      const still = await stillCaller(request, context, caller);
-      if (still === undefined) return;
-      caller = still;
-      checkedAt = performance.now();
-    }
+    // Every time: who has logged out is told nothing more. It is a question to the database once a second at most.
+    const still = await stillCaller(request, context, caller);
+    if (still === undefined) return;
+    caller = still;
     const visible = await visibleEvents(context, caller, events);
     yield visible.length === 0 ? ':\n\n' : visible.map(textOf).join('');
   }
