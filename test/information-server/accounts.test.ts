@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 
 import type { ApiKeyList, AuditList, LoginAnswer, NewApiKey, UserList } from '../../src/core/api/accounts.ts';
+import { checkPassword, openSession } from '../../src/information-server/accounts/sessions.ts';
+import type { Context } from '../../src/information-server/context.ts';
 import { onEachKind } from './each-kind.ts';
 import { ask, startTestServer, type Answer, type TestServer } from './start.ts';
 
@@ -74,6 +76,23 @@ onEachKind('accounts', (kind) => {
     const again = (await login(test, 'a@example.org', 'another password')).body as LoginAnswer;
     await test.ask('PATCH', '/v1/users/a@example.org', { disabled: true });
     refused(await test.ask('GET', '/v1/me', undefined, again.token), 401, 'HW_TOKEN_INVALID');
+  });
+
+  it('are not logged in to by a password that was changed, or an account that was disabled, while it was looked at', async () => {
+    await using test = await startTestServer(kind);
+    const { database } = test;
+    const context = { database, now: Date.now, settings: { times: { session: 60 } } } as unknown as Context;
+    const id = await make(test, 'a@example.org', 'reader');
+    for (const change of [{ password: 'another password' }, { disabled: true }]) {
+      const password = 'disabled' in change ? 'another password' : PASSWORD;
+      const user = await checkPassword(context, { email: 'a@example.org', password, address: '192.0.2.1' });
+      assert.equal((await test.ask('PATCH', `/v1/users/${id}`, change)).status, 200);
+      await assert.rejects(openSession(context, user, '192.0.2.1'), { code: 'HW_LOGIN' });
+    }
+    assert.deepEqual(
+      await database.queries.selectFrom('sessions').select('digest').where('user_id', '=', id).execute(),
+      [],
+    );
   });
 
   it('are known to be over on another server of the fleet within about a second', async () => {

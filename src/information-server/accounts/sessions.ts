@@ -47,20 +47,39 @@ export async function checkPassword({ database, now }: Context, login: Login): P
       const by = { name: login.email, address: login.address };
       await audit(queries, { at: now(), by, action: 'login.locked', subject: user?.id, details });
     }
-    throw new HeadwaterError('HW_LOGIN', 'the email and the password do not fit together');
+    throw wrongPassword();
   });
 }
 
-/** A new session of somebody whose password was right. */
+function wrongPassword(): HeadwaterError {
+  return new HeadwaterError('HW_LOGIN', 'the email and the password do not fit together');
+}
+
+/**
+ * A new session of somebody whose password was right.
+ *
+ * @param user as `checkPassword` found it
+ * @throws HeadwaterError `HW_LOGIN` when the password was changed or the account disabled meanwhile, which has ended all
+ *   sessions: this one must not outlive them
+ */
 export async function openSession(
   { database, now, settings }: Context,
-  { id, email }: UserRow,
+  { id, email, password }: UserRow,
   address: string,
 ): Promise<{ token: string; expiresAt: number }> {
   const token = SESSION_PREFIX + randomBytes(TOKEN_BYTES).toString('base64url');
   const at = now();
   const expiresAt = at + settings.times.session * 1000;
   await database.transaction(async (queries) => {
+    const user = queries
+      .selectFrom('users')
+      .select('id')
+      .where('id', '=', id)
+      .where('password', '=', password)
+      .where('disabled', '=', 0);
+    // On SQLite one transaction writes at a time; here a change of the account waits for this one, or this one for it.
+    const isSame = await (database.kind === 'postgresql' ? user.forShare() : user).executeTakeFirst();
+    if (isSame === undefined) throw wrongPassword();
     await forgetFailures(queries, { email });
     const session = { digest: digestOf(token), user_id: id, created_at: at, expires_at: expiresAt };
     await queries.insertInto('sessions').values(session).execute();
