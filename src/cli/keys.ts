@@ -1,6 +1,7 @@
 import { Argument, Command, Option } from 'commander';
 
 import type { ApiKey, NewApiKey } from '../core/api/accounts.ts';
+import { HeadwaterError } from '../core/errors.ts';
 import { pagesOf } from '../client/fleet/pages.ts';
 import { say, sayEach, sayLines, type Said } from './fleet/said.ts';
 import { withFleet } from './fleet/with-fleet.ts';
@@ -8,6 +9,9 @@ import { option } from './option.ts';
 import { duration } from './option-kinds.ts';
 import { ago, moment } from './print/moments.ts';
 import { tableLines, type TableColumn } from './print/table.ts';
+
+/** As ids of keys are: a UUID. */
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 const EXAMPLES = `
 Examples:
@@ -31,6 +35,7 @@ export function keysCommand(): Command {
     .addHelpText('after', EXAMPLES);
   keys.addCommand(
     json(new Command('list').description('lists your API keys'), 'print one JSON object a line').action(list),
+    { isDefault: true },
   );
   keys.addCommand(
     json(
@@ -99,13 +104,25 @@ async function create(name: string, { expires = Infinity, ...options }: CreateOp
 async function revoke(idOrName: string, options: Said): Promise<void> {
   await withFleet(async (calling) => {
     const keys = await all(calling);
-    const named = keys.filter(({ name }) => name === idOrName);
-    const [only] = named;
-    const id = named.length === 1 && only !== undefined ? only.id : idOrName;
+    const id = idOf(keys, idOrName);
     const { client, signal } = calling;
     await client.ask('DELETE', `v1/api-keys/${encodeURIComponent(id)}`, { signal });
     say(options, { event: 'revoked', id }, `The API key ${idOrName} is revoked.`);
   });
+}
+
+/**
+ * An admin can name another's key by its id, which is not among these.
+ *
+ * @throws HeadwaterError `HW_NOT_FOUND`, `HW_USAGE` (several have the name)
+ */
+function idOf(keys: readonly ApiKey[], idOrName: string): string {
+  if (ID.test(idOrName)) return idOrName;
+  const [first, ...others] = keys.filter(({ name }) => name === idOrName);
+  if (first === undefined) throw new HeadwaterError('HW_NOT_FOUND', `you have no API key ${idOrName}`);
+  if (others.length === 0) return first.id;
+  const said = `${others.length + 1} of your API keys are called ${idOrName}: name one by its id`;
+  throw new HeadwaterError('HW_USAGE', said);
 }
 
 async function rotate(options: Said): Promise<void> {

@@ -45,6 +45,7 @@ export function usersCommand(): Command {
     .addHelpText('after', EXAMPLES);
   users.addCommand(
     said(new Command('list').description('lists the accounts'), 'print one JSON object a line').action(list),
+    { isDefault: true },
   );
   users.addCommand(
     said(

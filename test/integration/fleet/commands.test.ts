@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { NewApiKey, User } from '../../../src/core/api/accounts.ts';
+import type { ApiKey, NewApiKey, User } from '../../../src/core/api/accounts.ts';
 import type { FleetEvent } from '../../../src/core/api/events.ts';
 import type { FileDetails, FileEntry } from '../../../src/core/api/files.ts';
 import type { ServerEntry } from '../../../src/core/api/servers.ts';
@@ -174,6 +174,15 @@ describe('commands that call a fleet', { concurrency: 1, timeout: 180_000 }, () 
     };
     assert.match((await headwater(['whoami'], { env })).stdout, /^ada@example\.org/);
     assert.match(await place.ok('keys', 'list'), /^backup +hwk_/m);
+    assert.deepEqual(await place.objects<ApiKey>('keys'), await place.objects<ApiKey>('keys', 'list'));
+    await place.ok('keys', 'create', 'twin');
+    await place.ok('keys', 'create', 'twin');
+    const twins = await place.run('keys', 'revoke', 'twin');
+    assert.equal(twins.status, 2);
+    assert.match(twins.stderr, /2 of your API keys are called twin: name one by its id/);
+    const none = await place.run('keys', 'revoke', 'nobodys');
+    assert.equal(none.status, 3);
+    assert.match(none.stderr, /you have no API key nobodys \(HW_NOT_FOUND\)/);
     await place.ok('keys', 'revoke', 'backup');
     const { status, stderr } = await headwater(['whoami'], { env });
     assert.equal(status, 7);
