@@ -6,7 +6,7 @@ import { HeadwaterError } from '../../core/errors.ts';
 import { ChunkContents } from './chunk-contents.ts';
 import { ChunkStore, type StoreState } from './chunk-store.ts';
 import { HeldContents } from './held-contents.ts';
-import { FORWARD_CONNECTIONS, JANITOR_EVERY } from './limits.ts';
+import { FORWARD_CONNECTIONS, JANITOR_EVERY, MOST_TOLD_SINGLY } from './limits.ts';
 import { rebuildIndex, type RebuildOptions } from './rebuild.ts';
 import { Scrub } from './scrub.ts';
 
@@ -83,10 +83,8 @@ export class ChunkStock {
 
   /** Chunks are gone or bad: no content has them any more, and the fleet hears of it. */
   lost(digests: readonly string[]): void {
-    for (const each of digests) {
-      this.#lost.add(each);
-      this.#options.onBadChunk(each);
-    }
+    this.#tellLost(digests);
+    for (const each of digests) this.#lost.add(each);
     this.#losing ??= this.#loseAll().finally(() => {
       this.#losing = undefined;
     });
@@ -110,12 +108,22 @@ export class ChunkStock {
     const { heldBefore, manifestOf } = this.#options;
     const { signal } = this.#over;
     await this.#guarded(async () => {
-      const onLost = (digests: readonly string[]): void => this.lost(digests);
+      const onLost = (digests: readonly string[]): void => this.#tellLost(digests);
       await rebuildIndex({ store: this.store, held: this.held, heldBefore, manifestOf, onLost, signal });
       if (signal.aborted) return;
       this.#certain = true;
       this.#begin();
     });
+  }
+
+  /** Each by itself, as long as somebody could read that. */
+  #tellLost(digests: readonly string[]): void {
+    if (digests.length <= MOST_TOLD_SINGLY) {
+      for (const each of digests) this.#options.onBadChunk(each);
+      return;
+    }
+    const message = `${digests.length} chunks are gone from the disk; the fleet hears of it and has them copied again`;
+    this.#options.onFault(new HeadwaterError('HW_DISK', message));
   }
 
   async #loseAll(): Promise<void> {

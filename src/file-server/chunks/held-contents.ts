@@ -140,6 +140,22 @@ export class HeldContents {
     }
   }
 
+  /** Holds nothing that is not here: after many chunks went at once. */
+  async settle(): Promise<void> {
+    for (let after = ''; ;) {
+      const [manifest] = this.page(after, 1);
+      if (manifest === undefined) return;
+      const content = this.content(manifest);
+      const chunks: [number, number][] = [];
+      for (let at = 0; content !== undefined && at < content.has.length; at++) {
+        if (content.has.has(at) && !this.#index.has(digestAt(content.packed, at))) chunks.push([at, at]);
+      }
+      if (chunks.length > 0) await this.#each(manifest, chunks, 'delete');
+      after = manifest;
+      await turn();
+    }
+  }
+
   /** Counts anew what refers to what. Nothing may be removed meanwhile: it would seem to be nobody's. */
   async recount(): Promise<void> {
     this.#index.together(() => {

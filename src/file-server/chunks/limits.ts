@@ -91,3 +91,5 @@ export const MOST_QUARANTINED = 100;
 export const KEEP_FOR_COPIED = 120_000;
 /** A source that could not be reached is passed over for this long while there are others. */
 export const AVOID_SOURCE = 10_000;
+/** Chunks that are lost at once and told one by one; of more their number is told. */
+export const MOST_TOLD_SINGLY = 10;
