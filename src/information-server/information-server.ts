@@ -21,6 +21,7 @@ import { listen } from './platform/http-server.ts';
 import { Metrics } from './platform/metrics.ts';
 import { OpenConnections } from './platform/open-connections.ts';
 import { openPatiently } from './platform/open-patiently.ts';
+import { repairTasks } from './repair/repair.ts';
 import { serversRoutes } from './servers/routes.ts';
 import { silenceTasks } from './servers/silence.ts';
 import type { InformationServerSettings, StartSettings } from './settings.ts';
@@ -49,6 +50,7 @@ const LEADER_TASKS: readonly LeaderTasks[] = [
   silenceTasks,
   eventsTasks,
   uploadsTasks,
+  repairTasks,
 ];
 
 /** A running information server. */

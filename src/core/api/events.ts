@@ -61,6 +61,12 @@ export const FEED_EVENTS = [
   'grant.revoked',
   'server.command',
   'event.dead-lettered',
+  'repair.started',
+  'repair.done',
+  'copies.lost',
+  'server.drained',
+  'chunks.copy',
+  'chunks.drop',
 ] as const;
 
 /** Who an event is for: every file server, those of a zone, or these (ids). Nobody: only people read it. */

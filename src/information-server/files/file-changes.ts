@@ -82,8 +82,7 @@ export async function hideFile(db: Transaction<Tables>, file: FileFacts, note: N
     .limit(1)
     .execute();
   // The content stays another file's.
-  const withdraw = others.length === 0;
-  const data = { file: id, manifest, name, withdraw };
+  const data = { file: id, manifest, name, ...(others.length > 0 && { withdraw: false }) };
   return { kind: 'file.deleted', audience: await audienceOf(db, contentId), data };
 }
 

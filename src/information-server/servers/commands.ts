@@ -5,6 +5,7 @@ import type { ServerRow } from '../../database/tables.ts';
 import { audit, type Actor } from '../accounts/audit.ts';
 import type { Context } from '../context.ts';
 import { findServerRow } from './server-list.ts';
+import { lookAtPublished } from './stored.ts';
 
 /** Holdings deleted in one transaction: on SQLite everyone else who writes waits for it. */
 const FORGOTTEN_AT_ONCE = 5_000;
@@ -71,21 +72,24 @@ export async function forgetServer(context: Context, idOrName: string, by: Actor
       .select('content_id')
       .where('server_number', '=', number)
       .limit(FORGOTTEN_AT_ONCE);
-    const { numDeletedRows } = await queries
+    const deleted = await queries
       .deleteFrom('holdings')
       .where('server_number', '=', number)
       .where('server_number', 'in', gone.where('state', 'in', ['dead', 'stopped']))
       .where('content_id', 'in', some)
-      .executeTakeFirst();
+      .returning('content_id')
+      .execute();
     // Should it come back before the end, it has to tell all again.
-    if (numDeletedRows > 0n) {
+    if (deleted.length > 0) {
+      const contents = deleted.map((row) => row.content_id);
+      await lookAtPublished(queries, contents, context.now());
       await queries
         .updateTable('servers')
         .set({ holdings_version: 0 })
         .where('number', '=', number)
         .execute();
     }
-    if (numDeletedRows < FORGOTTEN_AT_ONCE) break;
+    if (deleted.length < FORGOTTEN_AT_ONCE) break;
   }
   await database.transaction(async (db) => {
     const now = context.now();
