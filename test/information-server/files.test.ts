@@ -351,6 +351,11 @@ onEachKind('a file', (kind) => {
       (clash.body as { message: string }).message,
       new RegExp(`taken belongs to the file ${taken.id}`),
     );
+    const secret = await addFile(db, 'secret', { owner: other.id, readers: [] });
+    const hidden = await rename('secret', owner.token);
+    assert.deepEqual([hidden.status, codeOf(hidden)], [409, 'HW_CONFLICT']);
+    for (const fact of [secret.id, secret.manifestSha256])
+      assert.ok(!JSON.stringify(hidden.body).includes(fact), 'it tells of a file that one may not see');
     const renamed = await rename('Sub/New name', owner.token);
     assert.equal(renamed.status, 200);
     assert.equal((renamed.body as FileDetails).name, 'Sub/New name');

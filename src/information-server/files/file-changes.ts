@@ -7,12 +7,14 @@ import { appendEvents, type NewEvent } from '../../database/append-events.ts';
 import type { Queries } from '../../database/database.ts';
 import type { Tables } from '../../database/tables.ts';
 import { audit, type Actor } from '../accounts/audit.ts';
+import type { Caller } from '../authentication.ts';
 import type { Context } from '../context.ts';
 import { catalogueOf } from '../grants/catalogue.ts';
 import { audienceOf } from '../grants/grant-changes.ts';
 import { sourceWatchOf } from '../grants/source-watch.ts';
 import { readFileNamed, readFiles, type FileFacts } from './file-facts.ts';
 import { fileNotFound } from './file-not-found.ts';
+import { maySee } from './may-see.ts';
 
 /** Codes of a value that must be unique and is not: PostgreSQL's, and SQLite's extended one. */
 const UNIQUE_POSTGRES = '23505';
@@ -27,7 +29,7 @@ export async function changeFile(
   context: Context,
   { id }: Pick<FileFacts, 'id'>,
   { name, visibility }: FileChange,
-  by: Actor,
+  { caller, by }: { readonly caller: Caller; readonly by: Actor },
 ): Promise<FileFacts> {
   const { database, now } = context;
   const at = now();
@@ -41,7 +43,10 @@ export async function changeFile(
       await appendEvents(db, database.kind, events, at);
     });
   } catch (error) {
-    if (name !== undefined && isTaken(error)) throw await conflict(database.queries, name);
+    if (name !== undefined && isTaken(error)) {
+      const { queries } = database;
+      throw await nameIsTaken(queries, name, await readFileNamed(queries, name), caller);
+    }
     throw error;
   }
   catalogueOf(context).files.forget();
@@ -159,19 +164,24 @@ function isTaken(error: unknown): boolean {
   return code === UNIQUE_POSTGRES || errcode === UNIQUE_SQLITE;
 }
 
-async function conflict(db: Queries, name: string): Promise<HeadwaterError> {
-  return nameIsTaken(name, await readFileNamed(db, name));
-}
-
-/** Says which file has the name, and what it is: who was to publish the same may be content with it. */
-export function nameIsTaken(name: string, other: FileFacts | undefined): HeadwaterError {
-  const said = `the name ${name} belongs to the file ${other?.id ?? 'that somebody has just made'}`;
-  return new HeadwaterError('HW_CONFLICT', said, {
-    details: {
-      field: 'name',
-      name,
-      file: other?.id ?? null,
-      ...(other !== undefined && { sha256: other.sha256, manifestSha256: other.manifestSha256 }),
-    },
+/**
+ * Says which file has the name, and what it is: who was to publish the same may be content with it. Of a file that the
+ * caller may not see it says only that the name is taken.
+ */
+export async function nameIsTaken(
+  db: Queries,
+  name: string,
+  other: FileFacts | undefined,
+  caller: Pick<Caller, 'id' | 'role'>,
+): Promise<HeadwaterError> {
+  if (other === undefined || !(await maySee(db, other, caller))) {
+    const whose = other === undefined ? 'that somebody has just made' : 'that you may not see';
+    return new HeadwaterError('HW_CONFLICT', `the name ${name} belongs to a file ${whose}`, {
+      details: { field: 'name', name, file: null },
+    });
+  }
+  const { id: file, sha256, manifestSha256 } = other;
+  return new HeadwaterError('HW_CONFLICT', `the name ${name} belongs to the file ${file}`, {
+    details: { field: 'name', name, file, sha256, manifestSha256 },
   });
 }

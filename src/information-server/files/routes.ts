@@ -89,7 +89,7 @@ export const filesRoutes: Routes = (app, context) => {
       const caller = await callerOf(request, context);
       const file = await visibleFile(context, caller, request.params.id);
       mustMayChange(caller, file);
-      const changed = await changeFile(context, file, request.body, actorOf(request, caller));
+      const changed = await changeFile(context, file, request.body, { caller, by: actorOf(request, caller) });
       return detailsOf(queries, changed, caller);
     },
   );

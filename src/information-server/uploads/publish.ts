@@ -54,7 +54,7 @@ export function publish(context: Context, publication: Publication): Promise<Pub
     const before = await readFileNamed(db, upload.name);
     const isSame = before !== undefined && before.contentId === contentId && before.replicas !== undefined;
     if (before !== undefined) {
-      if (!isSame && upload.replace === 0) throw nameIsTaken(upload.name, before);
+      if (!isSame && upload.replace === 0) throw await nameIsTaken(db, upload.name, before, caller);
       mustMayChange(caller, before);
     }
     await keepHoldings(db, upload, contentId, holdings);

@@ -33,7 +33,7 @@ export async function beginUpload(
   const db = database.queries;
   const other = await readFileNamed(db, name);
   if (other !== undefined) {
-    if (!replace) throw nameIsTaken(name, other);
+    if (!replace) throw await nameIsTaken(db, name, other, caller);
     mustMayChange(caller, other);
   }
   if (visibility !== 'everyone') await usersOf(db, visibility.users);

@@ -81,6 +81,14 @@ onEachKind('uploads', (kind) => {
     const { code, details } = refused.body as { code: string; details: Record<string, unknown> };
     assert.equal(code, 'HW_CONFLICT');
     assert.equal(details['manifestSha256'], taken.manifestSha256);
+    const nosy = await fleet.user('publisher');
+    const { queries } = fleet.database;
+    await queries.updateTable('files').set({ visibility: 'users' }).execute();
+    const blind = await fleet.ask('POST', '/v1/uploads', { name: 'taken.bin' }, nosy.token);
+    assert.equal(blind.status, 409);
+    assert.ok(!JSON.stringify(blind.body).includes(taken.manifestSha256));
+    assert.equal((blind.body as { details: { file: unknown } }).details.file, null);
+    await queries.updateTable('files').set({ visibility: 'everyone' }).execute();
     const replacing = { name: 'taken.bin', replace: true };
     assert.equal((await fleet.ask('POST', '/v1/uploads', replacing)).status, 200);
     const publisher = await fleet.user('publisher');
