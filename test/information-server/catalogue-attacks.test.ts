@@ -64,6 +64,7 @@ const WRONG: readonly (readonly [string, string, unknown, string])[] = [
     'a\u0000b',
     'a\nb',
     'a\u007f',
+    'a\u009b2J',
     '\ud800',
     'x'.repeat(1_025),
     '語'.repeat(900),

@@ -48,7 +48,7 @@ export const FileName = z
 
 export function isFileName(name: string): boolean {
   // eslint-disable-next-line no-control-regex
-  if (/[\u0000-\u001f\u007f\\]/.test(name) || !name.isWellFormed()) return false;
+  if (/[\u0000-\u001f\u007f-\u009f\\]/.test(name) || !name.isWellFormed()) return false;
   return name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 }
 
@@ -59,7 +59,7 @@ export function line(most: number) {
 
 function isLine(text: string): boolean {
   // eslint-disable-next-line no-control-regex
-  return !/[\u0000-\u001f\u007f]/.test(text) && text.isWellFormed();
+  return !/[\u0000-\u001f\u007f-\u009f]/.test(text) && text.isWellFormed();
 }
 
 /** Entries on one page where the caller does not say. */
