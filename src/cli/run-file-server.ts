@@ -2,6 +2,7 @@ import { HeadwaterError } from '../core/errors.ts';
 import { embeddedFeed } from '../events/embedded-feed.ts';
 import type { FeedOf } from '../file-server/fleet/fleet-link.ts';
 import { startFleetServer, type FleetServer } from '../file-server/fleet/fleet-server.ts';
+import type { FleetServerEvent } from '../file-server/fleet/fleet-types.ts';
 import { SILENT } from '../file-server/log.ts';
 import { FILE_SERVER_HELP, parseFileServerCommand } from './file-server-command.ts';
 import type { FileServerRequest } from './file-server-request.ts';
@@ -9,6 +10,7 @@ import { listenForInterrupts } from './interrupt.ts';
 import { OperatorConsole } from './operator-console.ts';
 import { fileServerPrinter, type FileServerPrinter } from './print/file-server-printer.ts';
 import { logTo, type ServeSurroundings } from './run-serve.ts';
+import { tellParent } from './up/parent.ts';
 
 /**
  * Runs a file server of a fleet until it has ended: by a signal, by its console, by the fleet.
@@ -23,8 +25,12 @@ export async function runFileServer(request: FileServerRequest, around: ServeSur
   around.stdout.on('error', () => undefined);
   const log = request.log === undefined ? SILENT : await logTo(request.log);
   try {
+    const tell = (event: FleetServerEvent): void => {
+      printer.event(event);
+      if (event.event === 'fault') tellParent(event);
+    };
     const server = await startFleetServer(
-      { ...request.server, log, signal: interrupts.signal, onEvent: (event) => printer.event(event) },
+      { ...request.server, log, signal: interrupts.signal, onEvent: tell },
       await feedOf(request),
     );
     using signals = listenForStates(server);

@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, renameSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-import { HeadwaterError } from '../../core/errors.ts';
-import { STARTED_BY } from './parent.ts';
+import { HeadwaterError, type ErrorCode } from '../../core/errors.ts';
+import { STARTED_BY, toldFault } from './parent.ts';
 
 /** bin/headwater, from src/cli/up and from dist/cli/up alike. */
 const PROGRAM = fileURLToPath(new URL('../../../bin/headwater', import.meta.url));
@@ -41,6 +41,8 @@ export interface ChildEnd {
 export interface ChildListener {
   readonly onStart: (child: Child) => void;
   readonly onEnd: (end: ChildEnd) => void;
+  /** It goes on all the same. */
+  readonly onFault: (fault: { readonly code: ErrorCode; readonly message: string }) => void;
 }
 
 /** A process of the fleet: started, started again when it dies, and stopped. */
@@ -88,6 +90,10 @@ export class Child {
     closeSync(log);
     this.#process = child;
     this.startedAt = started;
+    child.on('message', (told) => {
+      const fault = toldFault(told);
+      if (fault !== undefined) this.#listener.onFault(fault);
+    });
     this.#gone = new Promise((resolve) => {
       const over = (code: number | null, signal: NodeJS.Signals | null): void => {
         if (this.#process !== child) return;

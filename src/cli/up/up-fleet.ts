@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { ServerEntry } from '../../core/api/servers.ts';
-import { HeadwaterError } from '../../core/errors.ts';
+import { HeadwaterError, type ErrorCode } from '../../core/errors.ts';
 import { Child, type ChildEnd } from './child.ts';
 import type { FleetView } from './fleet-view.ts';
 import { lastWords } from './last-words.ts';
@@ -14,6 +14,9 @@ import { fileServerArgs, fileServerEnv, informationServerArgs, informationServer
 const LOOK_EVERY = 150;
 /** Milliseconds that a process may take to be there: a machine under load, and PostgreSQL at the far end of a line. */
 const START_TIME = 60_000;
+
+/** Faults of file servers that are told; a folder can have a million names that are none. The logs have them all. */
+const MOST_FAULTS = 20;
 
 type ServerCommand = 'pause' | 'resume' | 'end';
 
@@ -29,6 +32,8 @@ export class UpFleet {
   readonly #servers: readonly Child[];
   /** Why a process has ended, until it is started again. */
   readonly #ends = new Map<string, ChildEnd>();
+  /** Faults that were told: all servers have the same folders, and say the same of them. */
+  readonly #faults = new Set<string>();
   #entries: ReadonlyMap<string, ServerEntry> = new Map();
   #leading: ReadonlyMap<string, { ready: boolean; leader: boolean } | undefined> = new Map();
   #stopping = false;
@@ -47,6 +52,12 @@ export class UpFleet {
         // That they end is what was asked for.
         if (this.#stopping) return;
         tell({ event: 'process', state: end.restartIn === undefined ? 'ended' : 'died', ...end });
+      },
+      onFault: ({ code, message }: { readonly code: ErrorCode; readonly message: string }): void => {
+        if (this.#faults.has(message) || this.#faults.size > MOST_FAULTS) return;
+        this.#faults.add(message);
+        if (this.#faults.size <= MOST_FAULTS) tell({ event: 'fault', code, message });
+        else tell({ event: 'note', message: `There are more faults: see ${join(plan.data, 'logs')}.` });
       },
     };
     const log = (name: string): string => join(plan.data, 'logs', `${name}.log`);

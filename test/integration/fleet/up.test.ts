@@ -177,6 +177,25 @@ describe('headwater up', { concurrency: 1, timeout: 180_000 }, () => {
     });
   }
 
+  test('what is wrong with a file is said once, though every server finds it', async (t) => {
+    const place = await Place.make(t);
+    await place.file('two\nlines.bin', 1, 10);
+    const up = place.up(['--servers', '2', '--folder', place.files]);
+    await up.ready();
+    for (const name of ['server-1', 'server-2'])
+      await until(async () =>
+        /"fault"/.test(await readFile(join(place.data, 'logs', `${name}.log`), 'utf8')),
+      );
+    // Everything that was told has come when the processes have ended.
+    await up.end();
+    const faults = up.events.flatMap((event) => (event.event === 'fault' ? [event] : []));
+    assert.deepEqual(
+      faults.map(({ code }) => code),
+      ['HW_PATH'],
+    );
+    assert.match(faults[0]?.message ?? '', /two\\nlines\.bin" cannot be the name of a file in a fleet/);
+  });
+
   test('with no information server there, servers are told directly', async (t) => {
     const place = await Place.make(t);
     const up = place.up(['--servers', '1']);
