@@ -25,9 +25,11 @@ const MOST_ZONE_WIDTH = 10;
 /** From here on there is room for addresses, and for how many files there are; columns. */
 const WIDE = 100;
 const MIDDLE = 76;
+/** Up to here there is no room for how much was sent beside names that can be told apart; columns. */
+const NARROW = 59;
 
 /**
- * The servers of a fleet as a table, laid out for 60 columns or more: as many as fit, what the others do in one line, and the
+ * The servers of a fleet as a table, laid out for 46 columns or more: as many as fit, what the others do in one line, and the
  * information servers. No line is as wide as the terminal, so that none wraps.
  */
 export function fleetTable(
@@ -43,7 +45,9 @@ export function fleetTable(
   );
   const files = columns >= MIDDLE;
   const address = columns >= WIDE;
-  const numbers = STATE_WIDTH + CLIENTS_WIDTH + SENT_WIDTH + RATE_WIDTH + (files ? FILES_WIDTH : 0);
+  const sent = columns > NARROW;
+  const numbers =
+    STATE_WIDTH + CLIENTS_WIDTH + (sent ? SENT_WIDTH : 0) + RATE_WIDTH + (files ? FILES_WIDTH : 0);
   const room = columns - 1 - (2 + idWidth + 2 + 2 + zoneWidth + 2 + numbers);
   const nameWidth = Math.min(
     room,
@@ -54,7 +58,7 @@ export function fleetTable(
   const line = (cells: Cells): string =>
     [
       `  ${cells.number.padStart(idWidth)}  ${cut(cells.name, nameWidth)}  ${cut(cells.zone, zoneWidth)}  ${cells.state}`,
-      `${cells.clients.padStart(CLIENTS_WIDTH)}${cells.sent.padStart(SENT_WIDTH)}${cells.rate.padStart(RATE_WIDTH)}`,
+      `${cells.clients.padStart(CLIENTS_WIDTH)}${sent ? cells.sent.padStart(SENT_WIDTH) : ''}${cells.rate.padStart(RATE_WIDTH)}`,
       files ? cells.files.padStart(FILES_WIDTH) : '',
       address ? `  ${cells.address}`.slice(0, room - nameWidth) : '',
     ]

@@ -57,14 +57,24 @@ export class Ports {
       if (found !== undefined) return found;
     }
     for (let tried = 0; tried < TRIED; tried++) {
-      const found = await free(this.#address, 0).catch(() => undefined);
-      if (found === undefined) break;
+      const found = await free(this.#address, 0).catch((cause: unknown) => {
+        throw noPort(this.#address, cause);
+      });
       if (this.#given.has(found)) continue;
       this.#given.add(found);
       return found;
     }
-    throw new HeadwaterError('HW_LISTEN', `no port of ${this.#address} is free`);
+    throw noPort(this.#address, undefined);
   }
+}
+
+function noPort(address: string, cause: unknown): HeadwaterError {
+  const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+  const why =
+    code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EINVAL'
+      ? `${address} is no address of this machine (${code}); --address takes one that it has`
+      : `no port of ${address} is free${code === undefined ? '' : ` (${code})`}`;
+  return new HeadwaterError('HW_LISTEN', why, { cause });
 }
 
 function free(address: string, port: number): Promise<number> {

@@ -39,7 +39,7 @@ function table(columns: number, rows: number, servers: readonly UpServer[], info
 
 test('no line is as wide as the terminal, however long names and zones are', () => {
   const long = server(1, { name: 'x'.repeat(63), zone: 'y'.repeat(63), url: `http://${'z'.repeat(60)}:1` });
-  for (const columns of [60, 76, 100, 160])
+  for (const columns of [46, 50, 60, 76, 100, 160])
     for (const line of [...table(columns, 24, [server(2)], 16), ...table(columns, 24, [long])])
       assert.ok(line.length < columns, `${columns}: ${line}`);
 });
@@ -47,7 +47,8 @@ test('no line is as wide as the terminal, however long names and zones are', () 
 test('addresses and numbers of files are left out where there is no room', () => {
   assert.match(table(100, 24, [server(1)])[1] ?? '', /1,234 {2}127\.0\.0\.1:8081$/);
   assert.match(table(80, 24, [server(1)])[1] ?? '', /1,234$/);
-  assert.match(table(60, 24, [server(1)])[1] ?? '', /KiB\/s$/);
+  assert.match(table(60, 24, [server(1)])[1] ?? '', /MiB.*KiB\/s$/);
+  assert.match(table(50, 24, [server(1)])[1] ?? '', /^ {2}1 {2}server-1 {2}.* {2}1 +977 KiB\/s$/);
 });
 
 test('more servers than rows are counted', () => {
