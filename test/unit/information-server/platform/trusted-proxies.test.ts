@@ -30,7 +30,8 @@ describe('who a request is taken to come from', () => {
       const settings = normaliseInformationServerOptions({ data, trustedProxies: trusted });
       await using made = await makeDatabase('sqlite');
       const { database } = made;
-      const context = { database, metrics: new Metrics(), log: pino({ level: 'silent' }) };
+      const { signal } = new AbortController();
+      const context = { database, metrics: new Metrics(), log: pino({ level: 'silent' }), signal };
       const app = await buildApp(context as unknown as Context, settings, [
         (scope) => void scope.get('/ip', (request) => ({ ip: request.ip })),
       ]);
