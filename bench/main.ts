@@ -19,6 +19,7 @@ import { ROW_IDS, type RowId } from './rows/ids.ts';
 import { limited } from './rows/limited.ts';
 import { loopback } from './rows/loopback.ts';
 import { manySources } from './rows/many-sources.ts';
+import { publishing } from './rows/put.ts';
 import { serve } from './rows/serve.ts';
 import type { Scene } from './scene.ts';
 import { report } from './table.ts';
@@ -33,6 +34,7 @@ const SCENES: readonly Scene[] = [
   manySources,
   byName,
   fleetHosts,
+  publishing,
   grants,
   catalogue,
   grantChecks,

@@ -21,6 +21,8 @@ export interface NginxSettings {
   readonly limitRate?: string;
   /** Worker processes under a master. Default: no master, one process does the work. */
   readonly workers?: number;
+  /** Takes files by PUT (WebDAV) of any size. */
+  readonly takesFiles?: boolean;
 }
 
 let started = 0;
@@ -83,7 +85,7 @@ export class Nginx implements AsyncDisposable {
 }
 
 function configure(folder: string, settings: NginxSettings): string {
-  const { root, address, ports, workers, limitRate } = settings;
+  const { root, address, ports, workers, limitRate, takesFiles } = settings;
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   return `daemon off;
 master_process ${workers === undefined ? 'off' : 'on'};
@@ -97,6 +99,7 @@ http {
   tcp_nopush on;
   keepalive_requests 1000000;
   ${limitRate === undefined ? '' : `limit_rate ${limitRate};`}
+  ${takesFiles === true ? 'dav_methods PUT; client_max_body_size 0;' : ''}
   ${temporary.map((each) => `${each}_temp_path ${folder}/temporary/${each};`).join('\n  ')}
   ${ports.map((port) => `server { listen ${address}:${port}; root ${root}; }`).join('\n  ')}
 }

@@ -45,8 +45,8 @@ export interface ContestantResult {
   readonly failures: number;
 }
 
-/** Times a rival's figure, megabytes, requests a second, milliseconds, microseconds. */
-export type Unit = 'x' | 'MB' | '/s' | 'ms' | 'µs';
+/** Times a rival's figure, GiB a second, megabytes, requests a second, milliseconds, microseconds. */
+export type Unit = 'x' | 'GiB/s' | 'MB' | '/s' | 'ms' | 'µs';
 
 /** A bar, and what was measured against it. */
 export interface BarResult {

@@ -87,11 +87,11 @@ export function report(result: BenchResult): string {
 }
 
 function amount(value: number, unit: BarResult['unit']): string {
-  return `${digits(value, unit)}${{ x: ' ×', MB: ' MB', '/s': '/s', ms: ' ms', µs: ' µs' }[unit]}`;
+  return `${digits(value, unit)}${{ x: ' ×', 'GiB/s': ' GiB/s', MB: ' MB', '/s': '/s', ms: ' ms', µs: ' µs' }[unit]}`;
 }
 
 function digits(value: number, unit: BarResult['unit']): string {
-  return known(value, { x: 2, MB: 0, '/s': 0, ms: 1, µs: 1 }[unit]);
+  return known(value, { x: 2, 'GiB/s': 2, MB: 0, '/s': 0, ms: 1, µs: 1 }[unit]);
 }
 
 function known(value: number, decimals: number): string {

@@ -76,6 +76,15 @@ export class HeadwaterFleet implements AsyncDisposable {
     }
   }
 
+  /** Resolves when all its servers run. */
+  async runs(): Promise<void> {
+    const until = performance.now() + DEADLINE;
+    while ((await this.#running()) < this.#places.length) {
+      if (performance.now() > until) throw new Error('the file servers did not come up');
+      await wait(LOOK);
+    }
+  }
+
   async grant(name: string): Promise<Grant> {
     const { id } = await this.#ask<{ id: string }>('GET', `files/by-name?name=${encodeURIComponent(name)}`);
     return this.#ask<Grant>('POST', `files/${id}/downloads`);

@@ -14,6 +14,7 @@ export const ROW_IDS = [
   'fleet-growth',
   'fleet-clients',
   'fleet-loss',
+  'put',
   'grants',
   'catalogue',
   'grant-checks',
