@@ -49,6 +49,8 @@ export function arrival(body: IncomingMessage, takers: readonly Taker[]): Promis
     });
   };
   const gone = (): void => end(new HeadwaterError('HW_INTERRUPTED', 'the chunk was not sent to its end'));
+  // It went while the place for it was made, and will say nothing of that any more.
+  if (body.destroyed) gone();
   body.on('data', took);
   body.once('end', () => end());
   body.once('error', gone);

@@ -40,9 +40,12 @@ export class Forward {
   #fullSince = 0;
   #timer: NodeJS.Timeout | undefined;
   #answered = false;
+  /** How many there are behind it. */
+  readonly #behind: number;
 
   constructor({ peer, next, digest, size, token, agent }: ForwardOptions) {
     this.peer = peer;
+    this.#behind = next.length;
     this.#patience = FORWARD_PATIENCE + (size / LEAST_FORWARD_RATE) * 1000;
     const url = new URL(`${peer.url.replace(/\/+$/, '')}/v1/chunks/${digest}`);
     if (next.length > 0) url.searchParams.set('next', next.join(','));
@@ -107,7 +110,7 @@ export class Forward {
    */
   async finish(): Promise<ChunkStored> {
     if (this.#failure === undefined && !this.#answered) this.#request.end();
-    if (!this.#answered) this.#watch(FORWARD_ANSWER);
+    if (!this.#answered) this.#watch(FORWARD_ANSWER * (1 + this.#behind));
     try {
       return await this.#answer;
     } finally {

@@ -22,8 +22,8 @@ export const FORWARD_STALL = 10_000;
 export const FORWARD_PATIENCE = 10_000;
 /** Slowest next holder that a chunk is held up for, bytes a second: a slower one is given up. */
 export const LEAST_FORWARD_RATE = 256 * 1024;
-/** A next holder has this long to write down what it has got, and those behind it their copies. */
-export const FORWARD_ANSWER = 60_000;
+/** A next holder has this long to write down what it has got, and as long again for each one behind it. */
+export const FORWARD_ANSWER = 15_000;
 /** Connections to one other file server, each with one chunk under way. */
 export const FORWARD_CONNECTIONS = 32;
 /** Longest answer of another file server that is read, bytes. */
@@ -31,7 +31,7 @@ export const MOST_PEER_ANSWER = 64 * 1024;
 /** Who the fleet's servers are is asked again after this, or when one is not known. */
 export const PEERS_AGE = 60_000;
 /** Who is not known is not asked for again before this: anybody with an upload can make ids up. */
-export const PEERS_ASKED_AGAIN = 2_000;
+export const PEERS_ASKED_AGAIN = 250;
 
 /** Tokens of uploads and other servers that are remembered as checked. */
 export const MOST_CHUNK_TOKENS = 1_000;

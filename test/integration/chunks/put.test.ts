@@ -189,6 +189,20 @@ describe('a chunk that is sent to a file server', () => {
     assert.deepEqual((await last.chunk(another.digest)).body, another.bytes);
   });
 
+  it('reaches those behind one that takes nothing any more', async () => {
+    await using middle = await ChunkServer.start(fleet);
+    middle.program.process.kill('SIGSTOP');
+    const chunk = someChunk(32_000_000);
+    const { stored, failed } = storedOf(await one.put(chunk, [middle, three]));
+    middle.program.process.kill('SIGCONT');
+    assert.deepEqual(stored, [one.id, three.id]);
+    assert.deepEqual(
+      failed.map(({ id, code }) => [id, code]),
+      [[middle.id, 'HW_SILENT']],
+    );
+    assert.deepEqual((await three.chunk(chunk.digest)).body, chunk.bytes);
+  });
+
   it('reaches those behind one that dies in the middle of it', async () => {
     await using middle = await ChunkServer.start(fleet);
     const { digest, bytes } = someChunk(8_000_000);
