@@ -18,6 +18,7 @@ const ROOMS = [
   ['client/digests', 'Digests'],
   ['client/storage', 'Part file, journal and lock'],
   ['client/fleet', 'Calling a fleet'],
+  ['client/upload', 'Publishing'],
   ['file-server', 'Serving'],
   ['file-server/digests', 'Digests of what is served'],
   ['file-server/fleet', 'A file server of a fleet'],
