@@ -44,7 +44,6 @@ async function open(context: BenchContext): Promise<OpenScene> {
         root,
         address: '127.0.0.1',
         ports: await freePorts(1),
-        workers: 1,
         takesFiles: true,
       }),
     );
