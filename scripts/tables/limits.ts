@@ -22,6 +22,7 @@ const ROOMS = [
   ['file-server', 'Serving'],
   ['file-server/digests', 'Digests of what is served'],
   ['file-server/fleet', 'A file server of a fleet'],
+  ['file-server/chunks', 'The chunk store'],
   ['information-server', 'The information server'],
   ['information-server/accounts', 'Accounts'],
   ['information-server/files', 'The catalogue'],

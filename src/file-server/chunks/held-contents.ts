@@ -146,11 +146,7 @@ export class HeldContents {
       const [manifest] = this.page(after, 1);
       if (manifest === undefined) return;
       const content = this.content(manifest);
-      const chunks: [number, number][] = [];
-      for (let at = 0; content !== undefined && at < content.has.length; at++) {
-        if (content.has.has(at) && !this.#index.has(digestAt(content.packed, at))) chunks.push([at, at]);
-      }
-      if (chunks.length > 0) await this.#each(manifest, chunks, 'delete');
+      if (content !== undefined) await this.#each(manifest, this.#goneOf(content), 'delete');
       after = manifest;
       await turn();
     }
@@ -173,6 +169,15 @@ export class HeldContents {
       after = last;
       await turn();
     }
+  }
+
+  /** Chunks that it should have here, and that the index has not. */
+  #goneOf({ packed, has }: HeldContent): [number, number][] {
+    const gone: [number, number][] = [];
+    for (let at = 0; at < has.length; at++) {
+      if (has.has(at) && !this.#index.has(digestAt(packed, at))) gone.push([at, at]);
+    }
+    return gone;
   }
 
   #learn(manifest: string, content: Manifest): Buffer {
