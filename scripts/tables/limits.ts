@@ -29,6 +29,8 @@ const ROOMS = [
   ['information-server/grants', 'Grants'],
   ['information-server/keys', 'Keys'],
   ['information-server/servers', 'File servers, as the fleet sees them'],
+  ['information-server/uploads', 'Publishing'],
+  ['information-server/repair', 'Repair'],
   ['information-server/events', 'What happens'],
   ['information-server/leadership', 'Leadership'],
   ['information-server/platform', 'HTTP of the information server'],
