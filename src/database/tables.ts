@@ -293,6 +293,8 @@ interface RepairTable {
   least: number | null;
   since: number;
   look_at: number;
+  /** 1: its copies are to be moved to where they belong, too, though there are enough of them. */
+  rebalance: Generated<number>;
 }
 
 export type UserRow = Selectable<UserTable>;

@@ -35,7 +35,7 @@ export async function second(db: Kysely<Tables>, kind: DatabaseKind): Promise<vo
     'create index drops_server on drops (server_number)',
     'create index drops_ordered on drops (ordered_at)',
     `create table repairs (content_id bigint primary key references contents(id) on delete cascade, least integer,
-      since bigint not null, look_at bigint not null)`,
+      since bigint not null, look_at bigint not null, rebalance integer not null default 0)`,
     'create index repairs_look on repairs (look_at)',
     `create index files_unreleased on files (deleted_at)
       where deleted_at is not null and released_at is null and replicas is not null`,

@@ -29,6 +29,8 @@ export interface ContentCopies {
   readonly drops: readonly ServerChunks[];
   /** Servers to turn to last. */
   readonly avoid: ReadonlySet<number>;
+  /** Copies are to be moved to where they belong, too, though there are enough of them. */
+  readonly rebalance: boolean;
 }
 
 export interface CopyOrder extends ServerChunks {
@@ -73,6 +75,11 @@ export function planContent(
       const surplus = view.surplus(chunk, staying);
       for (const server of surplus.go) drops.add(server, chunk, count, 0);
       if (surplus.waits) stuck = true;
+      for (const server of content.rebalance ? view.misplaced(chunk, staying) : []) {
+        const bytes = content.layout.bytes(chunk);
+        if (budget.take(server, bytes)) copies.add(server, chunk, count, bytes);
+        else capped = true;
+      }
       continue;
     }
     if (!view.hasSource(chunk)) {
@@ -131,6 +138,7 @@ class View {
   readonly #staying: readonly Held[];
   readonly #leaving: readonly Held[];
   readonly #orders: readonly Held[];
+  readonly #drops: readonly ServerChunks[];
   /** Whoever has something of it in any way: no server gets a second copy. */
   readonly #taken: readonly ServerChunks[];
   readonly #sources: readonly Uint8Array[];
@@ -159,6 +167,7 @@ class View {
       const server = servers.get(number);
       return server !== undefined && isStaying(server) ? [{ server, chunks }] : [];
     });
+    this.#drops = content.drops;
     this.#taken = [...content.stored, ...content.inPlace, ...content.orders, ...content.drops];
     this.#sources = [
       ...[...this.#staying, ...this.#leaving].map(({ chunks }) => chunks),
@@ -189,7 +198,10 @@ class View {
     const zones = countCopies(count, this.#unions());
     const unusual: number[] = [];
     for (let chunk = 0; chunk < count; chunk++) {
-      const isUsual = this.#copies[chunk] === this.#wanted && (zones[chunk] ?? 0) >= this.#zones;
+      const isUsual =
+        !this.#content.rebalance &&
+        this.#copies[chunk] === this.#wanted &&
+        (zones[chunk] ?? 0) >= this.#zones;
       if (!isUsual || this.#leaving.some(({ chunks }) => isSet(chunks, chunk))) unusual.push(chunk);
     }
     return unusual;
@@ -269,13 +281,32 @@ class View {
     return { go, waits: go.length === 0 };
   }
 
+  /**
+   * Where the chunk belongs and is not, of servers that take some. It is let go where it does not belong once it is there:
+   * among those that have it then, these are the first.
+   */
+  misplaced(chunk: number, staying: readonly RepairServer[]): number[] {
+    const isMoving = [...this.#orders, ...this.#drops].some(({ chunks }) => isSet(chunks, chunk));
+    if (isMoving || staying.length !== this.#wanted || !staying.every(({ runs }) => runs)) return [];
+    const others = this.#open.filter((server) => !staying.includes(server));
+    const digest = this.#content.digest(chunk);
+    const places = new Placement([...staying, ...others], this.#content.zones).of(digest);
+    const taken = this.#takenOf(chunk);
+    return places
+      .slice(0, this.#wanted)
+      .filter((server) => !staying.includes(server) && !taken.has(server.number))
+      .map(({ number }) => number);
+  }
+
+  #takenOf(chunk: number): Set<number> {
+    return new Set(this.#taken.filter(({ chunks }) => isSet(chunks, chunk)).map(({ server }) => server));
+  }
+
   /** Servers that could take the chunk, the best first. */
   #ranked(chunk: number): RepairServer[] {
     this.#ranking ??= new Placement(this.#open, 1);
     const { avoid } = this.#content;
-    const taken = new Set(
-      this.#taken.filter(({ chunks }) => isSet(chunks, chunk)).map(({ server }) => server),
-    );
+    const taken = this.#takenOf(chunk);
     const free = this.#ranking.of(this.#content.digest(chunk)).filter(({ number }) => !taken.has(number));
     return [
       ...free.filter(({ number }) => !avoid.has(number)),

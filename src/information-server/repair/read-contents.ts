@@ -12,7 +12,7 @@ export interface PublishedContent {
   readonly manifest: string;
   /** Name of one of its files. */
   readonly name: string;
-  readonly copies: Omit<ContentCopies, 'avoid'>;
+  readonly copies: Omit<ContentCopies, 'avoid' | 'rebalance'>;
 }
 
 /** What is known of the copies of contents, by id; those that no file wants copies of are left out. */

@@ -21,6 +21,17 @@ export interface Look {
   readonly servers: ReadonlyMap<number, RepairServer>;
 }
 
+interface Due {
+  readonly id: number;
+  readonly least: number | null;
+  readonly rebalances: number;
+}
+
+interface Kind {
+  readonly isFirstLook: boolean;
+  readonly rebalance: boolean;
+}
+
 /**
  * Looks at contents whose copies may have changed, those with the fewest copies first, and has copies made or let go. All of
  * its state but what it avoids is in the database: the next leader goes on.
@@ -74,7 +85,8 @@ class Repair implements LeaderTask {
       );
       const plans = new Map<PublishedContent, Plan>();
       for (const content of contents.values()) {
-        plans.set(content, this.#planOne(content, look, budget, isFirstLook));
+        const rebalance = due.some(({ id, rebalances }) => id === content.id && rebalances === 1);
+        plans.set(content, this.#planOne(content, look, budget, { isFirstLook, rebalance }));
       }
       const gone = due.map(({ id }) => id).filter((id) => !contents.has(id));
       await writePlans(this.#context, look, { plans, gone, isFirstLook }, budget);
@@ -86,29 +98,30 @@ class Repair implements LeaderTask {
   }
 
   /** While others wait that nobody has looked at, only what is nearly lost gets orders: they may have fewer copies. */
-  #planOne(content: PublishedContent, look: Look, budget: Budget, isFirstLook: boolean): Plan {
+  #planOne(content: PublishedContent, look: Look, budget: Budget, { isFirstLook, rebalance }: Kind): Plan {
     const avoid = new Set(
       [...look.servers.keys()].filter((server) => this.#avoided.has(`${content.id} ${server}`)),
     );
-    const plan = (within: Budget): Plan => planContent({ ...content.copies, avoid }, look.servers, within);
+    const plan = (within: Budget): Plan =>
+      planContent({ ...content.copies, avoid, rebalance }, look.servers, within);
     if (!isFirstLook) return plan(budget);
     const first = plan(Budget.nothing());
     if (first.state !== 'capped' || first.least > 1) return first;
     return plan(budget);
   }
 
-  async #due(now: number): Promise<{ id: number; least: number | null }[]> {
+  async #due(now: number): Promise<Due[]> {
     const { queries } = this.#context.database;
     const due = queries.selectFrom('repairs').where('look_at', '<=', now);
     const fresh = await due
-      .select(['content_id as id', 'least'])
+      .select(['content_id as id', 'least', 'rebalance as rebalances'])
       .where('least', 'is', null)
       .orderBy('since')
       .limit(PLANNED_AT_ONCE)
       .execute();
     if (fresh.length > 0) return fresh;
     return due
-      .select(['content_id as id', 'least'])
+      .select(['content_id as id', 'least', 'rebalance as rebalances'])
       .orderBy('least')
       .orderBy('look_at')
       .limit(PLANNED_AT_ONCE)

@@ -41,6 +41,7 @@ export async function beginUpload(
     .selectFrom('uploads')
     .select(({ fn }) => fn.countAll<number>().as('count'))
     .where('user_id', '=', caller.id)
+    .where('file_id', 'is', null)
     .executeTakeFirstOrThrow();
   if (count >= MOST_UPLOADS) {
     const said = `${caller.email} has ${count} uploads under way: end some, or wait until they are forgotten`;

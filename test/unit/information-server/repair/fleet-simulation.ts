@@ -56,6 +56,8 @@ const CAPS = { perServer: 6 * MIB, inAll: 20 * MIB };
 export class FleetSimulation {
   copied = 0;
   trimmed = 0;
+  /** Copies are moved to where they belong. */
+  rebalances = false;
   readonly #random: () => number;
   readonly #seed: number;
   readonly #shape: Shape;
@@ -192,6 +194,23 @@ export class FleetSimulation {
     }
   }
 
+  /** Every chunk is on the servers on which it would be, had they been there from the beginning. */
+  checkPlaced(): void {
+    const running = this.#servers.filter(({ state }) => state === 'running');
+    for (const content of this.#contents) {
+      const places = new Placement(running, content.zones);
+      for (let chunk = 0; chunk < content.layout.count; chunk++) {
+        const wanted = places.of(this.#digest(content, chunk)).slice(0, content.replicas);
+        const holders = running.filter(({ number }) => has(content.truth, number, chunk));
+        assert.deepEqual(
+          new Set(holders),
+          new Set(wanted),
+          `seed ${this.#seed}: chunk ${chunk} is misplaced`,
+        );
+      }
+    }
+  }
+
   chunksOn(server: number): number {
     return this.#contents.reduce(
       (sum, { truth }) => sum + countBits(truth.get(server) ?? new Uint8Array()),
@@ -249,6 +268,7 @@ export class FleetSimulation {
         orders: content.orders,
         drops: content.drops,
         avoid: new Set(),
+        rebalance: this.rebalances,
       },
       servers,
       budget,

@@ -6,7 +6,7 @@ import { FleetSimulation } from './fleet-simulation.ts';
 const FLEETS = 150;
 
 describe('repair', () => {
-  it(`heals ${FLEETS} random fleets that lose, regain, drain, pause and add servers, and breaks no promise meanwhile`, () => {
+  it(`heals and rebalances ${FLEETS} random fleets that lose, regain, drain, pause and add servers, and breaks no promise`, () => {
     let [copied, trimmed] = [0, 0];
     for (let seed = 1; seed <= FLEETS; seed++) {
       const fleet = new FleetSimulation(seed);
@@ -17,6 +17,10 @@ describe('repair', () => {
       fleet.calm();
       fleet.settle();
       fleet.checkHealed();
+      fleet.rebalances = true;
+      fleet.settle();
+      fleet.checkHealed();
+      fleet.checkPlaced();
       copied += fleet.copied;
       trimmed += fleet.trimmed;
     }
