@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 
 import { MIB } from '../../src/core/chunks.ts';
@@ -44,6 +45,23 @@ describe('while no information server answers', () => {
     await fleet.open();
     await second.event('ready');
     assert.equal(fleet.registrations.at(-1)?.id, fleet.serverId);
+  });
+
+  test('one that is killed before it could keep what it was answered comes back as the same server', async () => {
+    await using fleet = await StandInFleet.start();
+    fleet.override = ({ path }) => (path === '/v1/servers' ? 'lost' : undefined);
+    await using files = await Files.of({ 'a.txt': 'a' });
+    await using first = await FileServerProgram.start([fleet.url], files.folder);
+    await until(() => fleet.registrations.length > 0);
+    await first.kill();
+    fleet.override = undefined;
+    await using second = await FileServerProgram.start([fleet.url], files.folder, { data: first.data });
+    const { id } = await second.event('ready');
+    assert.deepEqual([...new Set(fleet.registrations.map((each) => each.id))], [id]);
+    assert.deepEqual(
+      (await readdir(first.data)).filter((name) => name.startsWith('joining')),
+      [],
+    );
   });
 
   test('one that never joined waits, and joins the next one that answers', async () => {

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, open, readFile, realpath, rename } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, realpath, rename, rm } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 
 import * as z from 'zod';
 
 import { HeadwaterError } from '../../core/errors.ts';
+import { newId } from '../../database/ids.ts';
 import { holdName } from './held-name.ts';
+import { jsonOf } from './json-body.ts';
 
 /** Who this server is in its fleet, as it lies on the disk. */
 const IDENTITY = z.object({
@@ -21,6 +23,9 @@ const IDENTITY = z.object({
   informationServers: z.array(z.url()),
 });
 export type Identity = z.infer<typeof IDENTITY>;
+
+/** What is kept until the fleet has answered for the first time. */
+const JOINING = z.object({ id: z.uuid() });
 
 /** A file server's own folder: who it is, and what it knows. One process at a time. */
 export class DataFolder {
@@ -58,28 +63,54 @@ export class DataFolder {
     }
   }
 
+  /**
+   * The id to join with for the first time. It is on the disk before the fleet hears of it: a process that ends before it
+   * could keep what the fleet answered comes back as the same server, and does not find its own name taken.
+   *
+   * @throws HeadwaterError `HW_DISK`
+   */
+  async joiningId(): Promise<string> {
+    const file = this.#joining;
+    const known = await readFile(file, 'utf8').then(
+      (text) => JOINING.safeParse(jsonOf(text)).data,
+      () => undefined,
+    );
+    if (known !== undefined) return known.id;
+    const id = newId();
+    await replace(file, { id });
+    return id;
+  }
+
   /** Replaced whole, and on the disk before it counts: the token in it is told only once. */
   async keepIdentity(identity: Identity): Promise<void> {
-    const file = join(this.path, 'identity.json');
-    const draft = `${file}.new`;
-    try {
-      const handle = await open(draft, 'w', 0o600);
-      try {
-        await handle.writeFile(`${JSON.stringify(identity, null, 2)}\n`);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(draft, file);
-    } catch (cause) {
-      throw new HeadwaterError('HW_DISK', `${file} cannot be written: ${(cause as Error).message}`, {
-        cause,
-      });
-    }
+    await replace(join(this.path, 'identity.json'), identity);
+    // Whoever deletes the identity wants another server.
+    await rm(this.#joining, { force: true }).catch(() => undefined);
+  }
+
+  get #joining(): string {
+    return join(this.path, 'joining.json');
   }
 
   close(): void {
     this.#lock?.close();
+  }
+}
+
+/** @throws HeadwaterError `HW_DISK` */
+async function replace(file: string, value: object): Promise<void> {
+  const draft = `${file}.new`;
+  try {
+    const handle = await open(draft, 'w', 0o600);
+    try {
+      await handle.writeFile(`${JSON.stringify(value, null, 2)}\n`);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, file);
+  } catch (cause) {
+    throw new HeadwaterError('HW_DISK', `${file} cannot be written: ${(cause as Error).message}`, { cause });
   }
 }
 

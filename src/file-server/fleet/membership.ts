@@ -155,6 +155,7 @@ export class Membership {
     const { servers, about, data, joinToken, onJoined } = this.#options;
     const before = this.#identity;
     const { name, zone, url, capacity, version } = about;
+    const id = before?.id ?? (await data.joiningId());
     const register = async (token: string | undefined) =>
       Registered.parse(
         await servers.call({
@@ -162,7 +163,7 @@ export class Membership {
           path: '/v1/servers',
           token,
           body: {
-            ...(before && { id: before.id }),
+            id,
             instance: this.instance,
             name,
             zone,
