@@ -363,6 +363,23 @@ onEachKind('a download', (kind) => {
     assert.equal(codeOf(await waiting), 'HW_GRANT_REVOKED');
   });
 
+  it('that is revoked or whose file is deleted on another information server hears of it while it waits', async () => {
+    await using test = await startTestServer(kind);
+    const db = test.database.queries;
+    const file = await addFile(db, 'f');
+    await addHolding(db, file, await addServer(db, 'one'));
+    const other = await test.another();
+    const headers = { authorization: `Bearer ${test.admin}` };
+    for (const path of [undefined, `/v1/files/${file.id}`]) {
+      const { id, version } = await grant(test, file.id);
+      const began = performance.now();
+      const waiting = test.ask('GET', `/v1/downloads/${id}/sources?version=${version}&wait=60`);
+      await fetch(other.url + (path ?? `/v1/downloads/${id}`), { method: 'DELETE', headers });
+      assert.equal(codeOf(await waiting), 'HW_GRANT_REVOKED');
+      assert.ok(performance.now() - began < 60_000, 'long before its wait was over');
+    }
+  });
+
   it('answers who waits when the server stops', async () => {
     await using test = await startTestServer(kind);
     const db = test.database.queries;

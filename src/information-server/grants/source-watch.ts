@@ -1,6 +1,8 @@
 import type { Context } from '../context.ts';
 import { perContext } from '../per-context.ts';
 import { catalogueOf } from './catalogue.ts';
+import { Endings, type Ending } from './endings.ts';
+import { readGrantRow } from './grant-store.ts';
 import type { Holders } from './holders.ts';
 
 /** Milliseconds between two looks at the holders of what is watched: changes made on other servers are seen so late. */
@@ -33,12 +35,14 @@ interface Waiter extends Wait {
 class SourceWatch {
   readonly #context: Context;
   readonly #waiters = new Map<number, Set<Waiter>>();
+  readonly #endings: Endings;
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
   #lookAgain = false;
 
   constructor(context: Context) {
     this.#context = context;
+    this.#endings = new Endings(context, (what) => this.ended(what));
     context.signal.addEventListener('abort', () => this.#endAll(), { once: true });
   }
 
@@ -54,6 +58,7 @@ class SourceWatch {
     if (others === undefined) this.#waiters.set(contentId, (others = new Set()));
     others.add(waiter);
     this.#lookIn(LOOK_EVERY);
+    void this.#endIfRevoked(waiter);
     try {
       await promise;
     } finally {
@@ -61,7 +66,10 @@ class SourceWatch {
       wait.gone.removeEventListener('abort', waiter.end);
       others.delete(waiter);
       if (others.size === 0 && this.#waiters.get(contentId) === others) this.#waiters.delete(contentId);
-      if (this.#waiters.size === 0) this.#rest();
+      if (this.#waiters.size === 0) {
+        this.#rest();
+        this.#endings.stop();
+      }
     }
   }
 
@@ -76,11 +84,22 @@ class SourceWatch {
   }
 
   /** A file or a grant is no more: who waits with it is told now. */
-  ended(what: { readonly contentId: number } | { readonly grantId: string }): void {
+  ended(what: Ending): void {
     for (const [contentId, waiters] of this.#waiters) {
       for (const waiter of waiters) {
         if ('grantId' in what ? waiter.grantId === what.grantId : contentId === what.contentId) waiter.end();
       }
+    }
+  }
+
+  /** A grant that was revoked elsewhere just before anybody listened for it here. */
+  async #endIfRevoked(waiter: Waiter): Promise<void> {
+    try {
+      await this.#endings.begin();
+      const grant = await readGrantRow(this.#context.database.queries, waiter.grantId);
+      if (grant !== undefined && grant.revoked_at !== null) waiter.end();
+    } catch (error) {
+      this.#context.log.warn({ err: error }, 'whether a running download was revoked could not be read');
     }
   }
 
