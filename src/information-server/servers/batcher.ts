@@ -4,6 +4,8 @@ import { HeadwaterError } from '../../core/errors.ts';
 const MOST_WAITING = 20_000;
 
 interface Waiting<T, R> {
+  /** When it came, by the monotonic clock. */
+  readonly since: number;
   readonly item: T;
   readonly resolve: (result: R) => void;
   readonly reject: (cause: unknown) => void;
@@ -25,6 +27,7 @@ export class Batcher<T, R> {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #began = -Infinity;
+  #batch: readonly Waiting<T, R>[] = [];
 
   constructor(parts: BatcherParts<T, R>) {
     this.#parts = parts;
@@ -40,7 +43,7 @@ export class Batcher<T, R> {
       throw new HeadwaterError('HW_UNAVAILABLE', 'too many requests wait for the database', { details });
     }
     const { promise, resolve, reject } = Promise.withResolvers<R>();
-    this.#waiting.push({ item, resolve, reject });
+    this.#waiting.push({ since: performance.now(), item, resolve, reject });
     if (isUrgent) this.#began = -Infinity;
     if (isUrgent && this.#timer !== undefined) {
       clearTimeout(this.#timer);
@@ -48,6 +51,12 @@ export class Batcher<T, R> {
     }
     this.#plan();
     return promise;
+  }
+
+  /** Milliseconds for which the oldest request has waited for its commit; 0: none waits. */
+  get waited(): number {
+    const [oldest] = this.#batch.length > 0 ? this.#batch : this.#waiting;
+    return oldest === undefined ? 0 : performance.now() - oldest.since;
   }
 
   /** Does what waits. */
@@ -77,6 +86,7 @@ export class Batcher<T, R> {
   async #run(): Promise<void> {
     this.#began = performance.now();
     const batch = this.#waiting.splice(0, this.#parts.most);
+    this.#batch = batch;
     try {
       const results = await this.#parts.work(batch.map(({ item }) => item));
       for (const [index, { resolve, reject }] of batch.entries()) {
@@ -86,6 +96,8 @@ export class Batcher<T, R> {
       }
     } catch (error) {
       for (const { reject } of batch) reject(error);
+    } finally {
+      this.#batch = [];
     }
   }
 }

@@ -20,7 +20,7 @@ import { sourceWatchOf } from '../grants/source-watch.ts';
 import { keyRingOf } from '../keys/key-ring.ts';
 import { admitWithin } from './admission.ts';
 import { commandServer, forgetServer } from './commands.ts';
-import { Heartbeats } from './heartbeats.ts';
+import { heartbeatsOf } from './heartbeats.ts';
 import { announce } from './holdings.ts';
 import { Manifests, MOST_MANIFEST_TEXT } from './manifests.ts';
 import { Registrations } from './registration.ts';
@@ -78,7 +78,7 @@ function registration(app: App, context: Context): void {
 }
 
 function heartbeats(app: App, context: Context): void {
-  const beats = new Heartbeats(context);
+  const beats = heartbeatsOf(context);
   const seen = context.metrics.counter(
     'headwater_downloads_seen_total',
     'Downloads that file servers have seen.',

@@ -20,6 +20,7 @@ it('what comes while a batch is written goes together into the next, and each ge
   const { promise: turn, resolve: next } = Promise.withResolvers<void>();
   setTimeout(next, 0);
   await turn;
+  assert.ok(batcher.waited > 0, 'the first one is not written yet');
   const rest = [2, 3, 4, 5].map((item) => batcher.add(item));
   const settled = Promise.allSettled(rest);
   resolve();
@@ -29,6 +30,7 @@ it('what comes while a batch is written goes together into the next, and each ge
     [20, 30, 'HW_CONFLICT', 50],
   );
   assert.deepEqual(batches, [[1], [2, 3, 4], [5]]);
+  assert.equal(batcher.waited, 0);
 });
 
 it('a batch that fails fails for all in it, and closing does what waits', async () => {

@@ -81,6 +81,16 @@ it('a leader that was away itself calls nobody silent for what it did not hear',
   );
 });
 
+it('time in which heartbeats waited to be written is no silence', () => {
+  const watch = new SilenceWatch();
+  const rows = [{ number: 1, last_seen_at: 1_000 }];
+  watch.look(rows, 1, 0);
+  assert.equal(watch.look(rows, 1, 2_000).get(1), 2_000);
+  for (let now = 4_000; now <= 20_000; now += 2_000)
+    assert.equal(watch.look(rows, 1, now, false).get(1), 2_000);
+  assert.equal(watch.look(rows, 1, 21_000).get(1), 3_000);
+});
+
 onEachKind('heartbeats', (kind) => {
   it('of 300 servers at once are written, each with its own figures', async () => {
     await using fleet = await startTestServer(kind);
