@@ -25,8 +25,11 @@ const SILENT_TIMEOUT = 120_000;
 const MOST_CONNECTIONS = 30_000;
 /** Descriptors that are left for everything else, the database and a broker among it. */
 const OTHER_FILES = 500;
-/** Connections that wait to be accepted. */
-const BACKLOG = 1_024;
+/**
+ * Connections that wait to be accepted: all of 2,000 file servers come at once after a restart. Above it the kernel drops
+ * them and a client tries again after 1, 3, 7 and 15 s, longer than a server may be silent. Linux takes 4,096 at most.
+ */
+const BACKLOG = 4_096;
 
 /** Node's HTTP server under our limits. It listens nowhere yet. */
 export function newHttpServer(handler: RequestListener, tls: StartSettings['tls']): Server {
