@@ -1,16 +1,19 @@
 import { createHash } from 'node:crypto';
-import { writev } from 'node:fs';
-import { unlink, type FileHandle } from 'node:fs/promises';
+import { closeSync, fdatasync, writev } from 'node:fs';
+import { unlink } from 'node:fs/promises';
+import { promisify } from 'node:util';
 
 import { HeadwaterError } from '../../core/errors.ts';
 import { diskError } from './chunk-folder.ts';
 import { WRITE_BYTES } from './limits.ts';
 
+const syncData = promisify(fdatasync);
+
 export interface ChunkDraftOptions {
   readonly digest: string;
   readonly size: number;
   readonly path: string;
-  readonly handle: FileHandle;
+  readonly descriptor: number;
   /** Puts what is written, synced and right in its place. */
   readonly place: () => Promise<void>;
   /** Called once, when it has ended either way. */
@@ -32,6 +35,7 @@ export class ChunkDraft {
   #writing: Promise<void> | undefined;
   #position = 0;
   #failure: HeadwaterError | undefined;
+  #closed = false;
   #ended = false;
 
   constructor(options: ChunkDraftOptions) {
@@ -73,7 +77,7 @@ export class ChunkDraft {
    * @throws HeadwaterError `HW_BAD_CHUNK`, `HW_DISK_FULL`, `HW_DISK`
    */
   async store(): Promise<void> {
-    const { digest, size, handle, place } = this.#options;
+    const { digest, size, descriptor, place } = this.#options;
     try {
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#bytes !== size) throw wrong(`has ${this.#bytes} bytes, not the ${size} that were told`);
@@ -84,8 +88,8 @@ export class ChunkDraft {
       // Set by a write meanwhile.
       const failure = this.failure;
       if (failure !== undefined) throw failure;
-      await handle.datasync();
-      await handle.close();
+      await syncData(descriptor);
+      this.#close();
       await place();
       this.#end(true);
     } catch (cause) {
@@ -97,13 +101,19 @@ export class ChunkDraft {
   /** Leaves nothing of it. */
   async drop(): Promise<void> {
     if (this.#ended) return;
-    const { handle, path } = this.#options;
+    const { path } = this.#options;
     this.#failure ??= new HeadwaterError('HW_INTERRUPTED', 'the chunk was not sent to its end');
     await this.#writing;
     this.#parts = [];
-    await handle.close().catch(() => undefined);
+    this.#close();
     await unlink(path).catch(() => undefined);
     this.#end(false);
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeSync(this.#options.descriptor);
   }
 
   #end(stored: boolean): void {
@@ -119,7 +129,7 @@ export class ChunkDraft {
     this.#parts = [];
     this.#done = [];
     this.#waiting = 0;
-    this.#writing = writeAll(this.#options.handle.fd, parts, bytes, this.#position).then(
+    this.#writing = writeAll(this.#options.descriptor, parts, bytes, this.#position).then(
       () => {
         this.#writing = undefined;
         for (const each of done) each();

@@ -1,11 +1,15 @@
-import { constants } from 'node:fs';
+import { closeSync, constants, fsync, open as openCallback, openSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { HeadwaterError } from '../../core/errors.ts';
 import { isSha256 } from '../../core/manifest.ts';
 import { MOST_QUARANTINED } from './limits.ts';
 
+// Each call less is a wake of another thread less, which is what a small chunk costs most.
+const openFile = promisify(openCallback);
+const sync = promisify(fsync);
 const ABSENT = new Set(['ENOENT', 'ENOTDIR']);
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const NONE_LEFT = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
@@ -15,6 +19,8 @@ export class ChunkFolder {
   readonly #chunks: string;
   readonly #arriving: string;
   readonly #quarantine: string;
+  /** Folders that are there: at most 65,792 short names. */
+  readonly #made = new Set<string>();
   #drafts = 0;
 
   private constructor(data: string) {
@@ -45,11 +51,11 @@ export class ChunkFolder {
     return `${dev}:${ino}:${birthtimeNs}`;
   }
 
-  /** A new file to write a chunk to. */
-  async draft(): Promise<{ readonly path: string; readonly handle: FileHandle }> {
+  /** A new file to write a chunk to: its descriptor is whose it is given to. */
+  async draft(): Promise<{ readonly path: string; readonly descriptor: number }> {
     const path = join(this.#arriving, `${process.pid}-${++this.#drafts}`);
     try {
-      return { path, handle: await open(path, 'wx', 0o600) };
+      return { path, descriptor: await openFile(path, 'wx', 0o600) };
     } catch (cause) {
       throw diskError('a chunk cannot be written', cause);
     }
@@ -59,16 +65,28 @@ export class ChunkFolder {
   async place(draft: string, digest: string): Promise<void> {
     const below = this.#below(digest);
     const path = join(below, digest);
+    await this.#make(digest);
     try {
       await rename(draft, path);
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
-      await mkdir(below, { recursive: true, mode: 0o700 });
-      await syncFolder(join(below, '..'));
-      await syncFolder(this.#chunks);
+      // Somebody removed the folder meanwhile.
+      this.#made.clear();
+      await this.#make(digest);
       await rename(draft, path);
     }
     await syncFolder(below);
+  }
+
+  /** Makes the folder that the chunk goes to, unless it is known to be there. */
+  async #make(digest: string): Promise<void> {
+    const leaf = digest.slice(0, 4);
+    if (this.#made.has(leaf)) return;
+    const first = digest.slice(0, 2);
+    await mkdir(this.#below(digest), { recursive: true, mode: 0o700 });
+    await syncFolder(join(this.#chunks, first));
+    if (!this.#made.has(first)) await syncFolder(this.#chunks);
+    this.#made.add(first).add(leaf);
   }
 
   /** Undefined: it is not there. */
@@ -151,12 +169,13 @@ async function listed(path: string): Promise<string[]> {
   }
 }
 
+/** Opening and closing a folder never waits for a disk that has just made it; only syncing goes to another thread. */
 async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY);
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    await handle.sync();
+    await sync(descriptor);
   } finally {
-    await handle.close();
+    closeSync(descriptor);
   }
 }
 

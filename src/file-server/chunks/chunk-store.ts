@@ -138,12 +138,12 @@ export class ChunkStore {
     try {
       await this.#room.take(() => this.#bytes, size);
       taken = true;
-      const { path, handle } = await this.folder.draft();
+      const { path, descriptor } = await this.folder.draft();
       const draft = new ChunkDraft({
         digest,
         size,
         path,
-        handle,
+        descriptor,
         place: () => this.#place(path, digest, size, keepUntil),
         onEnd: (stored) => {
           this.#drafts.delete(draft);
