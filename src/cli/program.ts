@@ -100,6 +100,11 @@ const COMMANDS: Readonly<Record<string, readonly LazyCommand[]>> = {
       load: async () => (await import('./server-command.ts')).serverCommand('stop'),
     },
     {
+      name: 'rebalance',
+      summary: 'move chunks to where they belong',
+      load: async () => (await import('./rebalance.ts')).rebalanceCommand(),
+    },
+    {
       name: 'events',
       summary: 'what happens',
       load: async () => (await import('./events.ts')).eventsCommand(),

@@ -22,6 +22,7 @@ import { Metrics } from './platform/metrics.ts';
 import { OpenConnections } from './platform/open-connections.ts';
 import { openPatiently } from './platform/open-patiently.ts';
 import { repairTasks } from './repair/repair.ts';
+import { repairRoutes } from './repair/routes.ts';
 import { serversRoutes } from './servers/routes.ts';
 import { silenceTasks } from './servers/silence.ts';
 import type { InformationServerSettings, StartSettings } from './settings.ts';
@@ -37,6 +38,7 @@ const ROUTES: readonly Routes[] = [
   grantsRoutes,
   serversRoutes,
   uploadsRoutes,
+  repairRoutes,
   eventsRoutes,
 ];
 

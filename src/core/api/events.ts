@@ -64,6 +64,7 @@ export const FEED_EVENTS = [
   'repair.started',
   'repair.done',
   'copies.lost',
+  'rebalance.started',
   'server.drained',
   'chunks.copy',
   'chunks.drop',

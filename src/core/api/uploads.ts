@@ -109,3 +109,26 @@ export const ChunkStored = z.object({
   failed: z.array(z.object({ id: Id, code: z.string(), message: z.string() })),
 });
 export type ChunkStored = z.infer<typeof ChunkStored>;
+
+/** `POST rebalance`. */
+export const RebalanceRequest = z.strictObject({
+  dryRun: z.boolean().default(false).describe('Say what would move, and move nothing.'),
+});
+export const RebalanceAnswer = z.object({
+  dryRun: z.boolean(),
+  /** Published contents, and how many of them the figures were worked out of: they stand for all. */
+  contents: z.int().nonnegative(),
+  looked: z.int().nonnegative(),
+  /** Copies of chunks that are not where they belong. */
+  chunks: z.int().nonnegative(),
+  bytes: Bytes,
+  servers: z.array(
+    z.object({
+      id: Id,
+      name: z.string(),
+      takes: Bytes.describe('Bytes that come to it.'),
+      gives: Bytes.describe('Bytes that go from it.'),
+    }),
+  ),
+});
+export type RebalanceAnswer = z.infer<typeof RebalanceAnswer>;

@@ -22,3 +22,9 @@ export const AVOIDED_FOR = 600_000;
 export const MOST_SOURCES = 100;
 /** Holdings looked at to see whether a draining server is empty. */
 export const DRAINED_SLICE = 1_000;
+/** Time in which it is worked out what a rebalance would move; what is not looked at by then is taken to be like the rest. */
+export const REBALANCE_LOOK = 3_000;
+/** Contents read at once for that. */
+export const REBALANCE_PAGE = 20;
+/** Contents marked in one transaction. */
+export const REBALANCE_MARKED = 2_000;

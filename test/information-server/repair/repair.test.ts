@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 
+import type { RebalanceAnswer } from '../../../src/core/api/uploads.ts';
 import { MIB } from '../../../src/core/chunks.ts';
 import type { InformationServerOptions } from '../../../src/information-server/options.ts';
 import { onEachKind } from '../each-kind.ts';
@@ -119,5 +120,31 @@ onEachKind('repair', (kind) => {
       .execute();
     assert.ok(rows.every(({ bytes }) => bytes <= 2 * MIB));
     assert.ok(rows.reduce((sum, { bytes }) => sum + bytes, 0) <= 3 * MIB);
+  });
+
+  it('moves copies to servers that are new, when told to, and says before what would move', async () => {
+    await using test = await startTestServer(kind, QUICK);
+    await using fleet = new CopyingFleet(test);
+    const [one, two] = [await fleet.add('one'), await fleet.add('two')];
+    const content = madeUp('g', 'g', 30 * MIB);
+    await fleet.publish(content, () => [one, two], 2);
+    const three = await fleet.add('three');
+    const publisher = await fleet.fleet.user('publisher');
+    assert.equal((await test.ask('POST', '/v1/rebalance', {}, publisher.token)).status, 403);
+    const shown = (await test.ask('POST', '/v1/rebalance', { dryRun: true })).body as RebalanceAnswer;
+    assert.equal(shown.contents, 1);
+    assert.ok(shown.chunks > 0 && shown.chunks < 30, String(shown.chunks));
+    assert.equal(shown.bytes, shown.chunks * MIB);
+    const takes = shown.servers.reduce((sum, each) => sum + each.takes, 0);
+    const gives = shown.servers.reduce((sum, each) => sum + each.gives, 0);
+    assert.deepEqual([takes, gives], [shown.bytes, shown.bytes]);
+    assert.deepEqual(await eventsOf(test, 'chunks.copy'), []);
+    const done = (await test.ask('POST', '/v1/rebalance', { dryRun: false })).body as RebalanceAnswer;
+    assert.equal(done.chunks, shown.chunks);
+    const onThree = (): number => three.holds.get(content.manifestSha256)?.size ?? 0;
+    await fleet.until(() => onThree() === shown.chunks && fleet.copies(content).every((each) => each === 2));
+    await fleet.until(async () => (await eventsOf(test, 'repair.done')).length > 0);
+    const after = (await test.ask('POST', '/v1/rebalance', { dryRun: true })).body as RebalanceAnswer;
+    assert.equal(after.bytes, 0);
   });
 });
