@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { HeadwaterError } from '../core/errors.ts';
 import { MOST_REPLICAS } from '../core/api/uploads.ts';
 import type { InformationServerOptions } from '../information-server/options.ts';
+import { TIMES } from '../information-server/settings.ts';
 import { defaultDataFolder } from './data-folder.ts';
 import { secretVariable } from './secret-variable.ts';
 
@@ -20,6 +21,12 @@ export interface RawInformationServerOptions {
   readonly tlsKey?: string;
   readonly trustedProxy?: readonly string[];
   readonly replicas?: number;
+  /** Seconds. */
+  readonly suspectAfter?: number;
+  readonly deadAfter?: number;
+  /** Bytes. */
+  readonly repairPerServer?: number;
+  readonly repairInAll?: number;
   readonly log: InformationLogLevel;
   readonly json?: true;
 }
@@ -56,7 +63,7 @@ export function readInformationServerRequest(
   const database = secretVariable(env, 'HEADWATER_DATABASE_URL');
   const broker = secretVariable(env, 'HEADWATER_BROKER_URL');
   const joinToken = secretVariable(env, 'HEADWATER_JOIN_TOKEN');
-  const replicas = raw.replicas ?? replicasOf(env['HEADWATER_REPLICAS']);
+  const replicas = raw.replicas ?? replicasOf(secretVariable(env, 'HEADWATER_REPLICAS'));
   return {
     server: {
       data: raw.data ?? defaultDataFolder(env),
@@ -68,7 +75,12 @@ export function readInformationServerRequest(
       ...(database !== undefined && { database }),
       ...(broker !== undefined && { broker }),
       ...(joinToken !== undefined && { joinToken }),
-      ...(replicas !== undefined && { copies: { replicas } }),
+      times: timesOf(raw),
+      copies: {
+        ...(replicas !== undefined && { replicas }),
+        ...(raw.repairPerServer !== undefined && { mostPerServer: raw.repairPerServer }),
+        ...(raw.repairInAll !== undefined && { mostInAll: raw.repairInAll }),
+      },
       ...(email !== undefined && password !== undefined && { admin: { email, password } }),
     },
     log,
@@ -76,8 +88,18 @@ export function readInformationServerRequest(
   };
 }
 
+function timesOf({ suspectAfter, deadAfter }: RawInformationServerOptions) {
+  if ((suspectAfter ?? TIMES.suspectAfter) >= (deadAfter ?? TIMES.deadAfter)) {
+    throw usage('--dead-after takes more than --suspect-after: a server is suspected first');
+  }
+  return {
+    ...(suspectAfter !== undefined && { suspectAfter }),
+    ...(deadAfter !== undefined && { deadAfter }),
+  };
+}
+
 function replicasOf(text: string | undefined): number | undefined {
-  if (text === undefined || text === '') return undefined;
+  if (text === undefined) return undefined;
   const replicas = Number(text);
   if (Number.isInteger(replicas) && replicas >= 1 && replicas <= MOST_REPLICAS) return replicas;
   throw usage(`HEADWATER_REPLICAS takes copies from 1 to ${MOST_REPLICAS}, not ${JSON.stringify(text)}`);

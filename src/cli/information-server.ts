@@ -8,7 +8,7 @@ import {
   type RawInformationServerOptions,
 } from './information-server-request.ts';
 import { option } from './option.ts';
-import { anyText, hosts, wholeNumber } from './option-kinds.ts';
+import { anyText, byteCount, duration, hosts, wholeNumber, type Kind } from './option-kinds.ts';
 import { runInformationServer } from './run-information-server.ts';
 
 const EXAMPLES = `
@@ -30,6 +30,11 @@ Several of them on one database share the work, and one leads. The log is on sta
 Exit statuses: 0 stopped by a signal; 2 usage, or a port that cannot be listened on; 5 the data folder; 6 the database
 cannot be reached; 130 stopped at once by a second Ctrl-C.
 `;
+
+const finite: Kind<number> = {
+  takes: 'a duration such as 90s, 5m or 1h, or a number of seconds',
+  read: (text) => (text === 'never' ? undefined : duration.read(text)),
+};
 
 /** `headwater information-server`. */
 export function informationServerCommand(): Command {
@@ -81,6 +86,28 @@ export function informationServerCommand(): Command {
         wholeNumber(1, MOST_REPLICAS, 'copies'),
       ),
     )
+    .addOption(
+      option(
+        '--suspect-after <TIME>',
+        'file servers not heard of for this long are suspected: no new downloads (default: 10s)',
+        finite,
+      ),
+    )
+    .addOption(
+      option(
+        '--dead-after <TIME>',
+        'and for this long are dead: their chunks are copied anew (default: 5m)',
+        finite,
+      ),
+    )
+    .addOption(
+      option(
+        '--repair-per-server <SIZE>',
+        'bytes that one file server is to be getting from others at any time (default: 512M)',
+        byteCount,
+      ),
+    )
+    .addOption(option('--repair-in-all <SIZE>', 'the same in the whole fleet (default: 8G)', byteCount))
     .addOption(
       new Option('--log <LEVEL>', 'what the log has; debug: every request')
         .choices(INFORMATION_LOG_LEVELS)
