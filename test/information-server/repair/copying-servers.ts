@@ -69,9 +69,8 @@ export class CopyingFleet implements AsyncDisposable {
   /** Lets everyone do what they are told until it is so; heartbeats go on meanwhile. */
   async until(isSo: () => boolean | Promise<boolean>, state: Record<string, string> = {}): Promise<void> {
     for (;;) {
-      for (const server of this.servers) {
-        if (!this.#silent.has(server)) await server.beat({ state: state[server.name] ?? 'running' });
-      }
+      const heard = this.servers.filter((server) => !this.#silent.has(server));
+      await Promise.all(heard.map((server) => server.beat({ state: state[server.name] ?? 'running' })));
       await this.#work();
       if (await isSo()) return;
       await sleep(20);
