@@ -1,8 +1,8 @@
-import { Command, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 
 import type { FleetServerState, ServerEntry } from '../core/api/servers.ts';
 import { pagesOf } from '../client/fleet/pages.ts';
-import { sayEach, sayLines, type Said } from './fleet/said.ts';
+import { say, sayEach, sayLines, type Said } from './fleet/said.ts';
 import { withFleet } from './fleet/with-fleet.ts';
 import { count, rate, size } from './print/amounts.ts';
 import { ago } from './print/moments.ts';
@@ -18,9 +18,9 @@ export const STATE_STYLE: Readonly<Record<FleetServerState, Style>> = {
   dead: 'red',
 };
 
-/** `headwater servers`. */
+/** `headwater servers`, and `headwater servers forget`. */
 export function serversCommand(): Command {
-  return new Command('servers')
+  const servers = new Command('servers')
     .summary('list the file servers of a fleet')
     .description("Lists the fleet's file servers: what they do, and how much.")
     .addOption(new Option('--json', 'print one JSON object a line'))
@@ -37,6 +37,29 @@ export function serversCommand(): Command {
         process.stderr.write(`${count(servers.length, 'server')}, ${running} running.\n`);
       });
     });
+  servers.addCommand(
+    new Command('forget')
+      .description('forgets file servers that are dead or have stopped, and what they held (admins)')
+      .addArgument(new Argument('<SERVER...>', 'names of file servers, or ids'))
+      .addOption(new Option('--json', 'print one JSON object for each server'))
+      .helpOption('-h, --help', 'print this help')
+      .action(forget),
+  );
+  return servers;
+}
+
+async function forget(names: string[], _own: Said, command: Command): Promise<void> {
+  // The list has the same option, and takes it for itself.
+  const options = command.optsWithGlobals<Said>();
+  await withFleet(async ({ client, signal }) => {
+    for (const each of names) {
+      const path = `v1/servers/${encodeURIComponent(each)}`;
+      const { id, name } = await client.ask<ServerEntry>('GET', path, { signal });
+      // By its id: another server may have taken the name meanwhile.
+      await client.ask('DELETE', `v1/servers/${id}`, { signal });
+      say(options, { event: 'forgotten', id, name }, `${name} is forgotten.`);
+    }
+  });
 }
 
 function columns(): readonly TableColumn<ServerEntry>[] {

@@ -8,6 +8,7 @@ import { say, sayEach, sayLines, type Said } from './fleet/said.ts';
 import { withFleet } from './fleet/with-fleet.ts';
 import { option } from './option.ts';
 import { anyText } from './option-kinds.ts';
+import { secretVariable } from './secret-variable.ts';
 import { moment } from './print/moments.ts';
 import { tableLines, type TableColumn } from './print/table.ts';
 
@@ -22,6 +23,8 @@ Examples:
 The first admin of a fleet is made where an information server runs, which needs no login:
   headwater users add ada@example.org --role admin --data /var/lib/headwater
   headwater users add ada@example.org --role admin --database postgres://fleet@db.example/fleet
+or into the database that HEADWATER_DATABASE_URL names, or the file in HEADWATER_DATABASE_URL_FILE: where the address has a
+password, others see it on the command line.
 
 Roles: a reader lists and downloads, a publisher also publishes, and renames and deletes their own, an admin does everything.
 Passwords are asked for at the terminal, or read from a file; never taken from the command line, where others see them.
@@ -61,7 +64,7 @@ export function usersCommand(): Command {
         .addOption(
           option(
             '--database <URL>',
-            'or into this PostgreSQL database (postgres://...)',
+            'or into this PostgreSQL database (default: HEADWATER_DATABASE_URL, where it is set)',
             anyText('an address'),
           ),
         ),
@@ -134,10 +137,13 @@ async function list(options: Said): Promise<void> {
 }
 
 async function add(who: string, options: AddOptions): Promise<void> {
-  const { role, passwordFile, data, database } = options;
-  if (data !== undefined && database !== undefined) {
+  const { role, passwordFile, data } = options;
+  if (data !== undefined && options.database !== undefined) {
     throw new HeadwaterError('HW_USAGE', '--data and --database name the same thing: one of them');
   }
+  const database =
+    options.database ??
+    (data === undefined ? secretVariable(process.env, 'HEADWATER_DATABASE_URL') : undefined);
   const at: Questioner = process;
   if (data === undefined && database === undefined) {
     await withFleet(async ({ client, signal }) => {

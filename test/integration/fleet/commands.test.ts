@@ -119,6 +119,10 @@ describe('commands that call a fleet', { concurrency: 1, timeout: 180_000 }, () 
     await place.ok('resume', 'server-2');
     await state('server-2', 'running');
     assert.equal((await place.run('pause', 'server-9')).status, 3);
+    assert.equal((await place.run('servers', 'forget', 'server-9')).status, 3);
+    const running = await place.run('servers', 'forget', 'server-2');
+    assert.notEqual(running.status, 0, 'only what is gone is forgotten');
+    assert.match(running.stderr, /HW_CONFLICT/);
   });
 
   test('accounts are made, given roles, disabled and given passwords', async () => {
@@ -151,6 +155,10 @@ describe('commands that call a fleet', { concurrency: 1, timeout: 180_000 }, () 
       env: {},
     });
     assert.equal(made.status, 0, made.stderr);
+    const shared = { HEADWATER_DATABASE_URL: join(place.data, 'fleet.sqlite') };
+    const eva = ['users', 'add', 'eva@example.org', '--role', 'admin', '--password-file', secret];
+    const there = await headwater(eva, { env: shared });
+    assert.equal(there.status, 0, there.stderr);
     const wrong = [
       'users',
       'add',
