@@ -52,7 +52,12 @@ export function putTerminalPrinter(stream: PrintStream, screen: Screen, files: n
           view.take({ ...event, event: 'source' });
           break;
         case 'progress':
-          view.take({ ...event, sources: event.servers });
+          // Everything is there: what is left is the fleet's look at it.
+          view.take({
+            ...event,
+            sources: event.servers,
+            ...(event.bytes === event.size && { secondsLeft: 0 }),
+          });
           break;
         case 'notice':
           above(`note: ${oneLine(event.message)}`);

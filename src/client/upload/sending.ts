@@ -13,8 +13,8 @@ export interface SendingParts {
   readonly ask: (store: Store, digests: readonly string[]) => Promise<Bitmap>;
   /** Sends it to `entry`, which passes it on to `next`. */
   readonly send: (chunk: UploadChunk, entry: Store, next: readonly Store[]) => Promise<ChunkStored>;
-  /** Whether the token was renewed after a server said that it is over. */
-  readonly renew: () => Promise<boolean>;
+  /** Whether there is another token now than the one that a server said is over. */
+  readonly renew: (over: HeadwaterError) => Promise<boolean>;
   /** It was sent, and the server says that its bytes are others. @throws HeadwaterError `HW_INPUT_CHANGED` */
   readonly refuseChanged: (chunk: UploadChunk) => Promise<void>;
   /** The list of servers should be asked for: one failed, or nothing goes on. */
@@ -176,7 +176,7 @@ export class Sending {
   }
 
   async #isExpired(error: unknown): Promise<boolean> {
-    return isCode(error, 'HW_TOKEN_EXPIRED') && (await this.#parts.renew());
+    return isCode(error, 'HW_TOKEN_EXPIRED') && (await this.#parts.renew(error));
   }
 
   /** What is not the server's fault ends the upload. */
@@ -204,7 +204,7 @@ function isTheServers(error: unknown): error is HeadwaterError {
   return error.remedy === 'wait' ? error.code !== 'HW_INTERRUPTED' : error.remedy === 'other-source';
 }
 
-function isCode(error: unknown, code: string): boolean {
+function isCode(error: unknown, code: string): error is HeadwaterError {
   return error instanceof HeadwaterError && error.code === code;
 }
 

@@ -30,6 +30,8 @@ export class Transmission {
   readonly digests: string[] = [];
   readonly #parts: TransmissionParts;
   readonly #buffers = new Buffers();
+  /** What servers were shown that answered with an error. */
+  readonly #shown = new WeakMap<HeadwaterError, StoreAccess['headers']>();
   readonly #over = new AbortController();
   readonly #signal: AbortSignal;
   readonly #grant: Grant;
@@ -61,9 +63,9 @@ export class Transmission {
     this.#sending = new Sending({
       stores: this.#stores,
       now,
-      ask: async (store, digests) => askForChunks(await this.#access(store), digests),
+      ask: (store, digests) => this.#at(store, (access) => askForChunks(access, digests)),
       send: (chunk, entry, next) => this.#send(chunk, entry, next),
-      renew: () => this.#grant.renew(),
+      renew: (over) => this.#renew(over),
       refuseChanged: (chunk) => this.#refuseChanged(chunk),
       onLack: () => this.#refresh(),
       onDone: (chunk) => {
@@ -211,28 +213,41 @@ export class Transmission {
     this.#change = Promise.withResolvers();
   }
 
-  async #access(store: Store): Promise<StoreAccess> {
+  async #at<T>(store: Store, work: (access: StoreAccess) => Promise<T>): Promise<T> {
     const url = new URL(store.told.url.endsWith('/') ? store.told.url : `${store.told.url}/`);
     const dispatcher = await this.#parts.client.fileServer(url);
-    return { url, dispatcher, headers: this.#grant.headers(), signal: this.#signal };
+    const headers = this.#grant.headers();
+    try {
+      return await work({ url, dispatcher, headers, signal: this.#signal });
+    } catch (error) {
+      if (error instanceof HeadwaterError) this.#shown.set(error, headers);
+      throw error;
+    }
+  }
+
+  /** Many requests with one token fail at once: the first of them has it renewed. */
+  async #renew(over: HeadwaterError): Promise<boolean> {
+    const now = this.#grant.headers()['authorization'];
+    return this.#shown.get(over)?.['authorization'] !== now || this.#grant.renew();
   }
 
   async #send(chunk: UploadChunk, entry: Store, next: readonly Store[]) {
     const { file } = this.#parts;
     let left = 0;
     try {
-      return await sendChunk(await this.#access(entry), {
+      const piece = {
         ...chunk,
         file,
         buffers: this.#buffers,
         next: next.map(({ told }) => told.id),
-        onBytes: (bytes) => {
+        onBytes: (bytes: number) => {
           left += bytes;
           entry.bytes += bytes;
           entry.meter.add(bytes);
           this.#progress.onTheWay += bytes;
         },
-      });
+      };
+      return await this.#at(entry, (access) => sendChunk(access, piece));
     } finally {
       this.#progress.onTheWay -= left;
     }

@@ -43,7 +43,9 @@ export function placesWanted(chunk: UploadChunk, stores: Stores, now: number): P
       lackingZones--;
     } else rest.push(store);
   }
-  targets.push(...rest.slice(0, Math.max(0, lacking - targets.length)));
+  // What a zone whose servers are all away still lacks is kept for it: the fleet says when they are gone for good.
+  const kept = Math.max(0, lackingZones);
+  targets.push(...rest.slice(0, Math.max(0, lacking - targets.length - kept)));
   return { complete: false, targets };
 }
 
