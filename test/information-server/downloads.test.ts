@@ -230,15 +230,19 @@ onEachKind('a download', (kind) => {
         [[{ servers: [paused.id] }, { grant: id, expiresAt }]],
       );
     }
+    const shown = await grant(test, file.id, user.token);
+    const path = `/v1/downloads/${shown.id}`;
+    assert.equal((await test.ask('DELETE', path, undefined, shown.token)).status, 204);
     const lines = await db
       .selectFrom('audit')
-      .select('actor')
+      .select(['actor', 'address'])
       .where('action', '=', 'grant.revoked')
       .execute();
     assert.deepEqual(
       lines.map(({ actor }) => String(actor)).toSorted(),
-      ['admin@example.org', user.email].sort(),
+      ['admin@example.org', user.email, user.email].sort(),
     );
+    assert.ok(lines.every(({ address }) => address === '127.0.0.1'));
   });
 
   it('ends once, and people are told', async () => {

@@ -115,7 +115,7 @@ export async function endDownload(
 }
 
 /** Takes a grant back: the servers of its file are told. Done again, it changes nothing. */
-export async function revokeGrant(grant: GrantRow, by: Actor | undefined, context: Context): Promise<void> {
+export async function revokeGrant(grant: GrantRow, by: Actor, context: Context): Promise<void> {
   const { database, now } = context;
   const at = now();
   await database.transaction(async (db) => {

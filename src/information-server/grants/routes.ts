@@ -9,7 +9,6 @@ import {
   SourcesAnswer,
   SourcesQuery,
 } from '../../core/api/files.ts';
-import { actorOf } from '../accounts/audit.ts';
 import { bearerOf, callerOf, digestOf } from '../authentication.ts';
 import type { Routes } from '../context.ts';
 import { keyRingOf } from '../keys/key-ring.ts';
@@ -152,11 +151,18 @@ export const grantsRoutes: Routes = (app, context) => {
     },
     async (request, reply) => {
       const { grant, caller } = await grantAccess(request, context, request.params.id);
-      const by = caller === undefined ? undefined : actorOf(request, caller);
+      const by = { name: caller?.email ?? (await emailOf(grant.user_id)), address: request.ip };
       await revokeGrant(grant, by, context);
       return reply.status(204).send(null);
     },
   );
+
+  /** Who shows a grant speaks for the account that it was given to. */
+  async function emailOf(user: string): Promise<string> {
+    const { queries } = context.database;
+    const row = await queries.selectFrom('users').select('email').where('id', '=', user).executeTakeFirst();
+    return row?.email ?? user;
+  }
 
   async function fileOf(id: string) {
     const file = await readGrantedFile(context.database.queries, id);

@@ -4,6 +4,7 @@ import { MOST_NAME_LENGTH } from '../../core/api/common.ts';
 import { foldName } from '../../core/fold-name.ts';
 import type { NewEvent } from '../../database/append-events.ts';
 import { newId } from '../../database/ids.ts';
+import { audit } from '../accounts/audit.ts';
 import type { Tables } from '../../database/tables.ts';
 
 /** Files named in one `file.published` event; the rest are counted. */
@@ -135,7 +136,7 @@ async function chooseNames(
       !used.has(candidate.name) &&
       !(await isHeld(db, teller, before, candidate.name))
     ) {
-      events.push(await passNameOn(db, teller, before, now));
+      events.push(await passNameOn(db, teller, { file: before, name: candidate.name }, now));
       taken.delete(candidate.name);
     }
     const free = [candidate.name, ...otherNames(candidate)].find(
@@ -206,7 +207,7 @@ async function isHeld(db: Transaction<Tables>, teller: Teller, file: Taken, name
 async function passNameOn(
   db: Transaction<Tables>,
   teller: Teller,
-  file: Taken,
+  { file, name }: { readonly file: Taken; readonly name: string },
   now: number,
 ): Promise<NewEvent> {
   await db.updateTable('files').set({ deleted_at: now }).where('id', '=', file.id).execute();
@@ -225,6 +226,8 @@ async function passNameOn(
       .where('number', '=', number)
       .execute();
   }
+  const details = { name, passedOn: true };
+  await audit(db, { at: now, by: { name: teller.name }, action: 'file.deleted', subject: file.id, details });
   const data = { file: file.id, manifest: file.manifest, withdraw: false };
   return { kind: 'file.deleted', audience: 'all', data };
 }

@@ -7,6 +7,7 @@ import { HeadwaterError } from '../../core/errors.ts';
 import { appendEvents, type NewEvent } from '../../database/append-events.ts';
 import { newId } from '../../database/ids.ts';
 import type { ServerRow, Tables } from '../../database/tables.ts';
+import { audit } from '../accounts/audit.ts';
 import { digestOf } from '../authentication.ts';
 import type { Context } from '../context.ts';
 import { Batcher } from './batcher.ts';
@@ -36,7 +37,7 @@ export type Joined = Pick<Registered, 'id' | 'token' | 'holdingsVersion' | 'want
 async function register(
   context: Context,
   db: Transaction<Tables>,
-  { told, token, events }: Registering & { events: NewEvent[] },
+  { told, token, address, events }: Registering & { events: NewEvent[] },
 ): Promise<Joined> {
   const digest = digestOf(token);
   const now = context.now();
@@ -67,6 +68,12 @@ async function register(
       .values({ ...row, ...FRESH, id, registered_at: now })
       .execute();
   } else await db.updateTable('servers').set(row).where('number', '=', known.number).execute();
+  if (known?.token_digest !== row.token_digest || known.name !== told.name || known.url !== told.url) {
+    // A start with nothing new is none of the changes that are kept for good.
+    const details = { name: told.name, zone: told.zone, url: told.url, again: known !== undefined };
+    const by = { name: told.name, address };
+    await audit(db, { at: now, by, action: 'server.registered', subject: id, details });
+  }
   if (known?.instance !== told.instance) {
     const { version, url, zone } = told;
     const data = { server: id, name: told.name, zone, url, version, again: known !== undefined };
@@ -83,6 +90,8 @@ interface Registering {
   readonly told: Registration;
   /** The join token, or the server's own. */
   readonly token: string;
+  /** Network address that it came from. */
+  readonly address: string;
 }
 
 /** Takes file servers in, many in one transaction: after an outage all 2,000 come at once. */
@@ -98,8 +107,8 @@ export class Registrations {
   /**
    * @throws HeadwaterError `HW_TOKEN_INVALID`, `HW_SUPERSEDED`, `HW_CONFLICT` (the name is taken), `HW_DATABASE`
    */
-  take(told: Registration, token: string): Promise<Joined> {
-    return this.#batcher.add({ told, token });
+  take(told: Registration, from: Omit<Registering, 'told'>): Promise<Joined> {
+    return this.#batcher.add({ told, ...from });
   }
 
   close(): Promise<void> {
@@ -112,9 +121,9 @@ export class Registrations {
       if (database.kind === 'postgresql') await sql`select pg_advisory_xact_lock(${LOCK})`.execute(db);
       const events: NewEvent[] = [];
       const answers: (Joined | HeadwaterError)[] = [];
-      for (const { told, token } of batch) {
+      for (const each of batch) {
         try {
-          answers.push(await register(this.#context, db, { told, token, events }));
+          answers.push(await register(this.#context, db, { ...each, events }));
         } catch (error) {
           // Thrown before anything of this one was written; what the database refuses undoes the batch.
           if (!(error instanceof HeadwaterError) || error.remedy === 'wait') throw error;

@@ -62,7 +62,7 @@ function registration(app: App, context: Context): void {
       },
     },
     async (request) => {
-      const joined = await joining.take(request.body, bearerOf(request));
+      const joined = await joining.take(request.body, { token: bearerOf(request), address: request.ip });
       sourceWatchOf(context).changed();
       const { keys } = await keyRingOf(context).jwks();
       return {

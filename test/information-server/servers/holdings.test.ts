@@ -191,6 +191,12 @@ onEachKind('what file servers hold', (kind) => {
       (await eventsOf(fleet, 'file.deleted')).map(({ withdraw }) => withdraw),
       [false],
     );
+    const line = await fleet.database.queries
+      .selectFrom('audit')
+      .selectAll()
+      .where('action', '=', 'file.deleted')
+      .executeTakeFirstOrThrow();
+    assert.deepEqual([line.actor, JSON.parse(line.details)], ['two', { name: 'same', passedOn: true }]);
     assert.equal(((await one.beat()).body as Body).holdingsVersion, 0);
     await one.hold(1, [first]);
     assert.equal((await filesOf(fleet)).get(`same~${first.sha256.slice(0, 8)}`)?.sha256, first.sha256);

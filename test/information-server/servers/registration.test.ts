@@ -29,6 +29,29 @@ onEachKind('registering a file server', (kind) => {
     assert.equal((await eventsOf(fleet, 'server.joined')).length, 1);
   });
 
+  it('is written down, with where from, when the fleet learns something by it', async () => {
+    await using fleet = await startTestServer(kind);
+    const one = new FileServer(fleet, 'one');
+    const { id } = (await one.register()).body as Body;
+    one.instance++;
+    await one.register({ id }, one.token);
+    one.instance++;
+    await one.register({ id, url: 'http://elsewhere.test:1' });
+    const lines = await fleet.database.queries
+      .selectFrom('audit')
+      .select(['actor', 'address', 'subject', 'details'])
+      .where('action', '=', 'server.registered')
+      .orderBy('id')
+      .execute();
+    assert.deepEqual(
+      lines.map(({ actor, address, subject }) => [actor, address, subject]),
+      Array.from({ length: 2 }, () => ['one', '127.0.0.1', id]),
+    );
+    const [joined, taken] = lines.map(({ details }) => JSON.parse(details) as Record<string, unknown>);
+    assert.deepEqual([joined?.['again'], taken?.['again']], [false, true]);
+    assert.equal(taken?.['url'], 'http://elsewhere.test:1');
+  });
+
   it('takes neither a wrong token nor none', async () => {
     await using fleet = await startTestServer(kind);
     const one = new FileServer(fleet, 'one');
