@@ -1,7 +1,8 @@
 /**
  * A real fleet of processes under random faults: `npm run chaos -- [--minutes N] [--seed N] [--servers N]`. Clients put,
  * get, rename and delete files while servers are killed, stopped and continued, emptied, and have bits of stored chunks
- * flipped, and leaders are killed. What must hold throughout is checked; at the end everything must be back to its copies.
+ * flipped, and leaders are killed. HEADWATER_DATABASE_URL (an empty database) and HEADWATER_BROKER_URL are used where they are
+ * set. What must hold throughout is checked; at the end everything must be back to its copies.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -136,3 +136,12 @@ function environment(folder: string): NodeJS.ProcessEnv {
     XDG_CACHE_HOME: join(folder, 'cache'),
   };
 }
+
+/** The database and the broker of the fleet, where the caller names some. */
+function parts(): NodeJS.ProcessEnv {
+  const { HEADWATER_DATABASE_URL, HEADWATER_BROKER_URL } = process.env;
+  return {
+    ...(HEADWATER_DATABASE_URL && { HEADWATER_DATABASE_URL }),
+    ...(HEADWATER_BROKER_URL && { HEADWATER_BROKER_URL }),
+  };
+}
