@@ -28,6 +28,10 @@ export const CHECK_TIME = 20_000;
 export const SEND_STALL = 25_000;
 /** A server has this long to answer when it has a chunk whole: it waits 60 s itself for those behind it. */
 export const STORED_TIME = 90_000;
+/** A server that takes so many times as long for a chunk as the others usually do is passed over; a slow line is slow to all. */
+export const SLOW_TIMES = 10;
+/** However fast the others are, a chunk may take this long: a disk that syncs, a queue before it. */
+export const LEAST_PATIENCE = 8_000;
 /** First time that a server that failed is left alone; doubles with each failure. */
 export const FIRST_AWAY = 1_000;
 export const MOST_AWAY = 30_000;

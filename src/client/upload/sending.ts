@@ -12,7 +12,13 @@ export interface SendingParts {
   readonly now: () => number;
   readonly ask: (store: Store, digests: readonly string[]) => Promise<Bitmap>;
   /** Sends it to `entry`, which passes it on to `next`. */
-  readonly send: (chunk: UploadChunk, entry: Store, next: readonly Store[]) => Promise<ChunkStored>;
+  readonly send: (
+    chunk: UploadChunk,
+    entry: Store,
+    next: readonly Store[],
+    /** Milliseconds after which it has taken too long. */
+    patience: number,
+  ) => Promise<ChunkStored>;
   /** Whether there is another token now than the one that a server said is over. */
   readonly renew: (over: HeadwaterError) => Promise<boolean>;
   /** It was sent, and the server says that its bytes are others. @throws HeadwaterError `HW_INPUT_CHANGED` */
@@ -137,8 +143,11 @@ export class Sending {
     this.#sending++;
     entry.meter.advance(now(), entry.sending > 0);
     entry.sending++;
+    const began = now();
+    const bytes = chunk.end - chunk.start;
     try {
-      const { stored, failed } = await send(chunk, entry, next);
+      const { stored, failed } = await send(chunk, entry, next, stores.patienceWith(entry, bytes));
+      entry.took(bytes, now() - began);
       chunk.sent = true;
       this.steps++;
       for (const id of stored) {

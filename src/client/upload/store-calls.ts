@@ -41,6 +41,8 @@ export interface SentPiece {
   readonly end: number;
   /** Ids of the servers that it is passed on to. */
   readonly next: readonly string[];
+  /** Milliseconds after which it has taken too long. */
+  readonly patience: number;
   readonly buffers: Buffers;
   readonly onBytes: (bytes: number) => void;
 }
@@ -53,10 +55,11 @@ export interface SentPiece {
  */
 export async function sendChunk(access: StoreAccess, piece: SentPiece): Promise<ChunkStored> {
   const { headers, signal } = access;
-  const { digest, start, end, next, buffers } = piece;
+  const { digest, start, end, next, buffers, patience } = piece;
   const late = new AbortController();
   const stalled = (): void => late.abort(new DOMException('it takes no bytes', 'TimeoutError'));
   let timer = setTimeout(stalled, SEND_STALL);
+  const slow = patience === Infinity ? undefined : setTimeout(stalled, patience);
   const watch = (milliseconds: number): void => {
     clearTimeout(timer);
     timer = setTimeout(stalled, milliseconds);
@@ -86,6 +89,7 @@ export async function sendChunk(access: StoreAccess, piece: SentPiece): Promise<
   } finally {
     // Where it failed the memory may still be read from: it is not used again.
     clearTimeout(timer);
+    clearTimeout(slow);
   }
 }
 

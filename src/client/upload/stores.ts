@@ -1,11 +1,21 @@
 import type { UploadServer, UploadServers } from '../../core/api/uploads.ts';
 import { type ErrorCode, ERRORS, HeadwaterError } from '../../core/errors.ts';
 import { RateMeter } from '../../core/scheduler/rate.ts';
-import { CLOSED_AWAY, FIRST_AWAY, MOST_AWAY, MOST_SENDING_TO_ONE } from './limits.ts';
+import {
+  CLOSED_AWAY,
+  FIRST_AWAY,
+  LEAST_PATIENCE,
+  MOST_AWAY,
+  MOST_SENDING_TO_ONE,
+  SLOW_TIMES,
+} from './limits.ts';
 import type { StoreEvent, StoreProgress } from './types.ts';
 
 /** What a server says when it is not it that failed: it has no room, or takes nothing. */
 const CLOSED: ReadonlySet<string> = new Set(['HW_NO_ROOM', 'HW_DISK_FULL', 'HW_METHOD', 'HW_NOT_FOUND']);
+
+/** What one more chunk counts in the pace of a server. */
+const NEWS = 0.2;
 
 /** A server that chunks are sent to, as it is known here. */
 export class Store {
@@ -18,6 +28,8 @@ export class Store {
   /** Bytes that it took in this run. */
   bytes = 0;
   readonly meter: RateMeter;
+  /** Milliseconds for each byte of a chunk, as it takes them lately; undefined before it has taken one. */
+  pace: number | undefined;
   /** Why it is left alone, or was last. */
   failure: HeadwaterError | undefined;
   #failures = 0;
@@ -53,6 +65,12 @@ export class Store {
     this.failure = undefined;
     this.#awayUntil = -Infinity;
     return had;
+  }
+
+  /** It took a chunk of so many bytes in so many milliseconds. */
+  took(bytes: number, milliseconds: number): void {
+    const pace = milliseconds / bytes;
+    this.pace = this.pace === undefined ? pace : this.pace * (1 - NEWS) + pace * NEWS;
   }
 
   /** Leaves it alone for a while. @returns false when it is left alone already */
@@ -140,6 +158,14 @@ export class Stores {
     const now = this.#now();
     if (!store.failed(error, now)) return;
     this.#tell(store, { error, retryIn: (store.awayUntil - now) / 1000 });
+  }
+
+  /** Milliseconds that a server may take for a chunk: many times what the others take. Infinity where nothing is known of them. */
+  patienceWith(store: Store, bytes: number): number {
+    const paces = this.all.flatMap((each) => (each === store || each.pace === undefined ? [] : [each.pace]));
+    if (paces.length === 0) return Infinity;
+    const middle = paces.sort((a, b) => a - b)[Math.floor(paces.length / 2)] ?? Infinity;
+    return Math.max(LEAST_PATIENCE, SLOW_TIMES * middle * bytes);
   }
 
   /** Milliseconds until the next one that is left alone is asked again; undefined: none is. */

@@ -64,7 +64,7 @@ export class Transmission {
       stores: this.#stores,
       now,
       ask: (store, digests) => this.#at(store, (access) => askForChunks(access, digests)),
-      send: (chunk, entry, next) => this.#send(chunk, entry, next),
+      send: (chunk, entry, next, patience) => this.#send(chunk, entry, next, patience),
       renew: (over) => this.#renew(over),
       refuseChanged: (chunk) => this.#refuseChanged(chunk),
       onLack: () => this.#refresh(),
@@ -231,13 +231,14 @@ export class Transmission {
     return this.#shown.get(over)?.['authorization'] !== now || this.#grant.renew();
   }
 
-  async #send(chunk: UploadChunk, entry: Store, next: readonly Store[]) {
+  async #send(chunk: UploadChunk, entry: Store, next: readonly Store[], patience: number) {
     const { file } = this.#parts;
     let left = 0;
     try {
       const piece = {
         ...chunk,
         file,
+        patience,
         buffers: this.#buffers,
         next: next.map(({ told }) => told.id),
         onBytes: (bytes: number) => {
