@@ -210,8 +210,13 @@ export class ChunkIndex {
   /** `clean`: nothing was under way, so that what it says can be relied on the next time. */
   close(clean: boolean): void {
     if (!this.#database.isOpen) return;
-    if (clean) this.setFact('clean', '1');
-    this.#database.close();
+    try {
+      if (clean) this.setFact('clean', '1');
+    } catch {
+      // A full disk: the next time it is held against the folder.
+    } finally {
+      this.#database.close();
+    }
   }
 
   #statement(sql: string): StatementSync {
