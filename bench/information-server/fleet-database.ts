@@ -13,6 +13,15 @@ const POSTGRES = process.env['HEADWATER_BENCH_POSTGRES'] ?? 'postgres://postgres
 /** Milliseconds between signs of life of servers that are there only in the database. */
 const ALIVE_EVERY = 2_000;
 
+/** Files that one statement makes. */
+const FILES_AT_ONCE = 20_000;
+
+/** A file server that is there only in the database, and what it proves itself with. */
+export interface MadeUpServer {
+  readonly id: string;
+  readonly token: string;
+}
+
 /** A fleet's database that a benchmark fills, removed in the end. */
 export class FleetDatabase implements AsyncDisposable {
   readonly kind: DatabaseKind;
@@ -20,6 +29,8 @@ export class FleetDatabase implements AsyncDisposable {
   readonly where: string;
   readonly #database: Database;
   readonly #resources: AsyncDisposableStack;
+  readonly #servers: MadeUpServer[] = [];
+  #areQuiet = false;
 
   private constructor(where: string, database: Database, resources: AsyncDisposableStack) {
     this.kind = database.kind;
@@ -69,15 +80,31 @@ export class FleetDatabase implements AsyncDisposable {
     return tokens;
   }
 
+  /** The servers that were added. */
+  get servers(): readonly MadeUpServer[] {
+    return this.#servers;
+  }
+
+  /** The servers give no more signs of life here: they send heartbeats themselves until this is disposed of. */
+  quiet(): Disposable {
+    this.#areQuiet = true;
+    return { [Symbol.dispose]: () => (this.#areQuiet = false) };
+  }
+
   /** Servers that run, and go on giving signs of life; their numbers. */
   async addServers(count: number): Promise<number[]> {
     const now = Date.now();
-    const rows = Array.from({ length: count }, (_, at) => ({
+    const made = Array.from({ length: count }, () => ({
       id: newId(now),
+      token: randomBytes(24).toString('base64url'),
+    }));
+    this.#servers.push(...made);
+    const rows = made.map(({ id, token }, at) => ({
+      id,
       name: `server-${at}`,
       zone: `zone-${at % 3}`,
       url: `http://server-${at}.test:7401`,
-      token_digest: newId(now),
+      token_digest: digestOf(token),
       instance: 1,
       state: 'running' as const,
       wanted: 'running' as const,
@@ -92,6 +119,7 @@ export class FleetDatabase implements AsyncDisposable {
       numbers.push(...(await part.returning('number').execute()).map(({ number }) => number));
     }
     const alive = setInterval(() => {
+      if (this.#areQuiet) return;
       const seen = this.#database.queries.updateTable('servers').set({ last_seen_at: Date.now() });
       seen.execute().catch(() => undefined);
     }, ALIVE_EVERY);
@@ -112,10 +140,6 @@ export class FleetDatabase implements AsyncDisposable {
     chunkDigests: boolean,
   ): Promise<string[]> {
     const postgres = this.kind === 'postgresql';
-    const numbers = postgres
-      ? sql`select generate_series(1, ${sql.lit(count)}) as n`
-      : sql`with recursive series (n) as (select 1 union all select n + 1 from series where n < ${sql.lit(count)})
-          select n from series`;
     const hex = (text: string) =>
       sql.raw(postgres ? `lpad(to_hex(${text}), 8, '0')` : `printf('%08x', ${text})`);
     const digest = sql`${hex('n')} || ${sql.lit('0'.repeat(56))}`;
@@ -130,17 +154,25 @@ export class FleetDatabase implements AsyncDisposable {
     const name = `'project-' || (${chance} % 5000) || '/' || ${word} || 's/' || (2000 + ${chance} % 26) || '/' || ${word}
       || '-' || (${chance} % 1000000) || '-' || n || (case n % 3 when 0 then '.tar.gz' when 1 then '.mp4' else '.bin' end)`;
     const big = sql.raw(postgres ? 'n::bigint' : 'n');
-    await this.#database.transaction(async (db) => {
-      const series = sql`(select ${big} as n from (${numbers}) as plain) as series`;
-      await sql`insert into contents (manifest_sha256, sha256, size, chunk_size, chunk_digests, created_at)
-        select ${digest}, ${digest}, ${SIZE}, 1048576, ${digests}, 1700000000000 + n from ${series}`.execute(
-        db,
-      );
-      await sql`insert into files (id, name, name_folded, content_id, size, visibility, created_at)
-        select ${hex('n')} || '-0000-7000-8000-000000000000', ${sql.raw(name)}, ${sql.raw(name)},
-          (select id from contents where manifest_sha256 = ${digest}),
-          ${sql.raw(`${chance} % 100000000`)}, 'everyone', 1700000000000 + n from ${series}`.execute(db);
-    });
+    // In parts: no statement of ours may take long, whatever else the machine does.
+    for (let from = 1; from <= count; from += FILES_AT_ONCE) {
+      const to = Math.min(count, from + FILES_AT_ONCE - 1);
+      const numbers = postgres
+        ? sql`select generate_series(${sql.lit(from)}, ${sql.lit(to)}) as n`
+        : sql`with recursive series (n) as (select ${sql.lit(from)} union all select n + 1 from series where n < ${sql.lit(to)})
+            select n from series`;
+      await this.#database.transaction(async (db) => {
+        const series = sql`(select ${big} as n from (${numbers}) as plain) as series`;
+        await sql`insert into contents (manifest_sha256, sha256, size, chunk_size, chunk_digests, created_at)
+          select ${digest}, ${digest}, ${SIZE}, 1048576, ${digests}, 1700000000000 + n from ${series}`.execute(
+          db,
+        );
+        await sql`insert into files (id, name, name_folded, content_id, size, visibility, created_at)
+          select ${hex('n')} || '-0000-7000-8000-000000000000', ${sql.raw(name)}, ${sql.raw(name)},
+            (select id from contents where manifest_sha256 = ${digest}),
+            ${sql.raw(`${chance} % 100000000`)}, 'everyone', 1700000000000 + n from ${series}`.execute(db);
+      });
+    }
     for (let copy = 0; copy < holders; copy++) {
       const first = Math.min(...servers);
       await sql`insert into holdings (content_id, server_number, name, listing)

@@ -2,6 +2,7 @@ import type { DatabaseKind } from '../../src/database/database.ts';
 import { FleetDatabase } from '../information-server/fleet-database.ts';
 import { putLoad, type LoadOrder, type LoadRequest } from '../information-server/load.ts';
 import { InformationServerProcess } from '../information-server/server.ts';
+import { playServers } from '../information-server/servers.ts';
 import type { Sample } from '../results.ts';
 import type { Bar, BenchContext, Contestant, OpenScene, Scene } from '../scene.ts';
 
@@ -13,6 +14,11 @@ const QUICK_SECONDS = 3;
 const WARMING = 3;
 /** Pages a second: people look, they do not hammer. */
 const RATE = 20;
+/** New files that one server announces, with their manifests, while all send heartbeats. */
+const ANNOUNCED = 20_000;
+const QUICK_ANNOUNCED = 2_000;
+/** Milliseconds after which a server that is not heard of is suspected: no heartbeat may take so long. */
+const SUSPECT_AFTER = 10_000;
 /** Different requests of a run. */
 const REQUESTS = 400;
 const MEGABYTE = 1e6;
@@ -32,11 +38,12 @@ async function open(context: BenchContext): Promise<OpenScene> {
   const kinds: DatabaseKind[] = (await FleetDatabase.hasPostgres()) ? ['sqlite', 'postgresql'] : ['sqlite'];
   try {
     const contestants: Contestant[] = [];
-    for (const kind of kinds) contestants.push(await contestantOn(kind, context, resources));
+    for (const kind of kinds) contestants.push(...(await contestantsOn(kind, context, resources)));
     return {
       facts: { files: context.quick ? QUICK_FILES : FILES, servers: SERVERS },
       notes: [
         `GET files, 100 entries a page, in every order, ${RATE} a second: without a search and with searches of one character and more, rare, common and found nowhere. Memory is the most that the server had.`,
+        `With file servers at work: all ${SERVERS} send a heartbeat every 2 s, and one announces ${context.quick ? QUICK_ANNOUNCED : ANNOUNCED} more files with their manifests; requests and p99 are those of the heartbeats.`,
         ...(kinds.includes('postgresql') ? [] : ['Without PostgreSQL: there is none.']),
       ],
       contestants,
@@ -49,11 +56,11 @@ async function open(context: BenchContext): Promise<OpenScene> {
   }
 }
 
-async function contestantOn(
+async function contestantsOn(
   kind: DatabaseKind,
   context: BenchContext,
   resources: AsyncDisposableStack,
-): Promise<Contestant> {
+): Promise<Contestant[]> {
   const database = resources.use(await FleetDatabase.make(kind, context.workspace));
   context.say(`  filling ${LABELS[kind]}`);
   const servers = await database.addServers(SERVERS);
@@ -66,13 +73,50 @@ async function contestantOn(
     seconds: context.quick ? QUICK_SECONDS : SECONDS,
     rate: RATE,
   };
-  return {
-    id: kind,
-    label: `headwater information-server, ${LABELS[kind]}`,
+  const contestant = (id: string, more: string, run: Contestant['run']): Contestant => ({
+    id,
+    label: `headwater information-server, ${LABELS[kind]}${more}`,
     command: 'headwater information-server',
     ours: true,
     rows: ['catalogue'],
-    run: async (round) => measure(context, database, order, round),
+    run,
+  });
+  return [
+    contestant(kind, '', (round) => measure(context, database, order, round)),
+    contestant(`${kind}-servers`, ', file servers at work', (round) => withServers(context, database, round)),
+  ];
+}
+
+/** Figures of an information server that 2,000 file servers talk to. */
+async function withServers(
+  { workspace, signal, quick }: BenchContext,
+  database: FleetDatabase,
+  round: number,
+): Promise<Sample> {
+  using _ = database.quiet();
+  await using server = await InformationServerProcess.start(workspace, {
+    env: { HEADWATER_DATABASE_URL: database.where },
+  });
+  const { servers } = database;
+  const files = quick ? QUICK_ANNOUNCED : ANNOUNCED;
+  const seconds = quick ? QUICK_SECONDS : SECONDS;
+  const order = { origin: server.url, servers, files, seconds };
+  const began = performance.now();
+  const { heartbeats, failed, firstFailure, p99, most } = await playServers(order, signal);
+  const sample = {
+    round,
+    seconds: (performance.now() - began) / 1000,
+    cpu: server.cpu,
+    memory: server.memory,
+    bytes: Number.NaN,
+    requests: heartbeats,
+    p99,
+  };
+  if (failed > 0) return { ...sample, failed: `${failed} heartbeats failed: ${firstFailure}` };
+  if (most <= SUSPECT_AFTER) return sample;
+  return {
+    ...sample,
+    failed: `a heartbeat took ${(most / 1000).toFixed(1)} s: its server could be suspected`,
   };
 }
 
@@ -152,11 +196,11 @@ function barsOn(kind: DatabaseKind): Bar[] {
     },
     {
       ...work,
-      text: 'resident memory',
+      text: 'resident memory, with 2,000 servers at work',
       demand: 'most',
       bound: 300,
       unit: 'MB',
-      value: (of) => of(kind).memory / MEGABYTE,
+      value: (of) => Math.max(of(kind).memory, of(`${kind}-servers`).memory) / MEGABYTE,
     },
   ];
 }
