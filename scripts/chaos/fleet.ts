@@ -51,6 +51,7 @@ export class ChaosFleet implements AsyncDisposable {
     const up = spawn(PROGRAM, [...words, ...counts, '--zones', 'a,b'], {
       env: {
         ...env,
+        ...parts(),
         HEADWATER_ADMIN_EMAIL: EMAIL,
         HEADWATER_ADMIN_PASSWORD: PASSWORD,
         HEADWATER_REPLICAS: '3',
