@@ -172,9 +172,9 @@ interface ServerTable {
 interface HoldingTable {
   content_id: number;
   server_number: number;
-  /** Bitmap of the chunks held, least significant bit first; null: all. */
+  /** The chunks held, as `storedForm` writes them; null: all. */
   chunks: Uint8Array | null;
-  /** Name under which this server has it. */
+  /** Name under which this server has it in place; '' of what is stored. */
   name: string;
   /** The server's `holdings_listing` when it was told last. */
   listing: number;

@@ -4,13 +4,14 @@ import type { Caller } from '../authentication.ts';
 import type { Queries } from '../../database/database.ts';
 import { hasOf } from '../grants/has.ts';
 import { countBits, countCopies, rangeOf } from '../repair/copy-counts.ts';
+import { bitmapOfCount } from '../servers/holding-form.ts';
 import type { FileFacts } from './file-facts.ts';
 import { entryOf } from './list-files.ts';
 
 /** Everything about a file, and every server that holds something of it and is not dead. */
 export async function detailsOf(db: Queries, file: FileFacts, caller: Caller): Promise<FileDetails> {
   const { count } = new ChunkLayout(file.size, file.chunkSize);
-  const rows = await db
+  const found = await db
     .selectFrom('holdings')
     .innerJoin('servers', 'servers.number', 'holdings.server_number')
     .select([
@@ -25,6 +26,7 @@ export async function detailsOf(db: Queries, file: FileFacts, caller: Caller): P
     .where('servers.state', '!=', 'dead')
     .orderBy('servers.name')
     .execute();
+  const rows = found.map((row) => ({ ...row, chunks: bitmapOfCount(row.chunks, count) }));
   const servers = rows.map(({ id, name, zone, state, chunks }) => ({
     id,
     name,

@@ -4,6 +4,7 @@ import type { Has } from '../../core/api/common.ts';
 import type { FleetServerState } from '../../core/api/servers.ts';
 import { ChunkLayout } from '../../core/chunks.ts';
 import type { Queries } from '../../database/database.ts';
+import { bitmapOfCount } from '../servers/holding-form.ts';
 import { hasOf } from './has.ts';
 
 /** A living server that holds chunks of a content. */
@@ -62,7 +63,8 @@ export async function readHolders(
     .execute();
   const found = new Map<number, Holder[]>(contentIds.map((id) => [id, []]));
   for (const row of rows) {
-    const has = hasOf(row.chunks, new ChunkLayout(row.size, row.chunk_size).count);
+    const { count } = new ChunkLayout(row.size, row.chunk_size);
+    const has = hasOf(bitmapOfCount(row.chunks, count), count);
     if (has.length === 0) continue;
     const { id, name, zone, answers, rate } = row;
     const url = row.url.replace(/\/+$/, '');

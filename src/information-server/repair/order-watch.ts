@@ -1,6 +1,7 @@
 import type { Database } from '../../database/database.ts';
 import { appendEvents, type NewEvent } from '../../database/append-events.ts';
 import { fenced } from '../leadership/leader-task.ts';
+import { bitmapFrom } from '../servers/holding-form.ts';
 import { countBits, rangesOf, without } from './copy-counts.ts';
 import { DROP_AGAIN, MOST_ORDERS } from './limits.ts';
 import { lookAt } from './repair-queue.ts';
@@ -47,8 +48,8 @@ export async function watchOrders(
   for (const row of rows) {
     const { server_number: server, content_id: content } = row;
     const ordered = countBits(row.ordered);
-    const left =
-      row.known === null ? ordered : row.held === null ? 0 : countBits(without(row.ordered, row.held));
+    const held = bitmapFrom(row.held, row.ordered.length);
+    const left = row.known === null ? ordered : held === null ? 0 : countBits(without(row.ordered, held));
     const leftBytes = ordered === 0 ? 0 : Math.ceil((row.bytes * left) / ordered);
     const kind = servers.get(server)?.kind;
     const isOver = row.deadline <= now || kind === undefined || kind === 'gone' || kind === 'leaving';
@@ -101,7 +102,8 @@ async function watchDrops(database: Database, epoch: number, now: number): Promi
     .execute();
   const done = rows.filter(({ dropped, held, known }) => {
     if (known === null) return true;
-    return held !== null && countBits(without(dropped, held)) === countBits(dropped);
+    const bits = bitmapFrom(held, dropped.length);
+    return bits !== null && countBits(without(dropped, bits)) === countBits(dropped);
   });
   const late = rows.filter((row) => !done.includes(row) && row.ordered_at < now - DROP_AGAIN);
   if (done.length === 0 && late.length === 0) return;

@@ -1,5 +1,6 @@
 import { ChunkLayout } from '../../core/chunks.ts';
 import type { Queries } from '../../database/database.ts';
+import { bitmapFrom } from '../servers/holding-form.ts';
 import { allBits, countBits, without } from './copy-counts.ts';
 import type { ContentCopies, ServerChunks } from './plan.ts';
 
@@ -50,7 +51,7 @@ export async function readContents(
     const full = allBits(layout.count);
     const told = (holdings.get(id) ?? []).map(({ server, chunks, isStored }) => ({
       server,
-      chunks: chunks ?? full,
+      chunks: bitmapFrom(chunks, full.length) ?? full,
       isStored,
     }));
     const has = new Map(told.map(({ server, chunks }) => [server, chunks]));

@@ -82,6 +82,7 @@ export async function tellDrained(
       .where('files.replicas', 'is not', null)
       .limit(DRAINED_SLICE)
       .execute();
+    // The form that is gaps has no byte of 0.
     const isEmpty = left.every(({ chunks }) => chunks !== null && chunks.every((byte) => byte === 0));
     if (!isEmpty || left.length === DRAINED_SLICE) continue;
     await fenced(database, epoch, async (db) => {

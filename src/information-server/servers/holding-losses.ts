@@ -5,6 +5,7 @@ import type { NewEvent } from '../../database/append-events.ts';
 import type { Tables } from '../../database/tables.ts';
 import type { Teller } from './file-rows.ts';
 import { lostChunks } from './has-bitmap.ts';
+import { bitmapOfCount } from './holding-form.ts';
 
 /** Chunks named in an event. */
 const MOST_CHUNKS_NAMED = 100;
@@ -27,7 +28,8 @@ export function shrunk(
   return after.flatMap(({ content, file, chunks }) => {
     const earlier = had.get(content.id);
     if (earlier === undefined || chunks === null) return [];
-    const lost = lostChunks(earlier, chunks, new ChunkLayout(content.size).count, MOST_CHUNKS_NAMED);
+    const { count } = new ChunkLayout(content.size);
+    const lost = lostChunks(bitmapOfCount(earlier, count), chunks, count, MOST_CHUNKS_NAMED);
     if (lost.length === 0) return [];
     const data = {
       server: teller.id,

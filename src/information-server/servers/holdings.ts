@@ -11,6 +11,7 @@ import type { Context } from '../context.ts';
 import { inTurn } from './catalogue-turn.ts';
 import { makeFiles, type Candidate } from './file-rows.ts';
 import { bitmapOf } from './has-bitmap.ts';
+import { storedForm } from './holding-form.ts';
 import { lastHoldersGone, shrunk } from './holding-losses.ts';
 import { isSameHolding, keptManifests, lookAtPublished } from './stored.ts';
 import { checkInstance, unknownToken } from './server-token.ts';
@@ -213,8 +214,9 @@ async function add(db: Transaction<Tables>, addition: Addition): Promise<Taken> 
       rows.map(({ content, file, chunks }) => ({
         content_id: content.id,
         server_number: teller.number,
-        chunks,
-        name: file.name,
+        chunks: storedForm(chunks),
+        // Of what is stored nobody asks for it, and there are very many.
+        name: file.stored ? '' : file.name,
         listing: teller.listing,
         stored: file.stored ? 1 : 0,
       })),
@@ -243,7 +245,9 @@ async function add(db: Transaction<Tables>, addition: Addition): Promise<Taken> 
   const changed = rows.flatMap(({ content: { id }, file, chunks }) => {
     const row = known.get(id);
     const isSame =
-      row !== undefined && isSameHolding(row.chunks, chunks) && row.stored === Number(file.stored);
+      row !== undefined &&
+      isSameHolding(row.chunks, storedForm(chunks)) &&
+      row.stored === Number(file.stored);
     return isSame ? [] : [id];
   });
   return { fresh: rows.length - before.length, wanted, refused, changed };

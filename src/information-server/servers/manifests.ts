@@ -131,6 +131,7 @@ async function keep(
     .select(['contents.id', 'contents.size', 'contents.sha256', 'holdings.name'])
     .where('contents.manifest_sha256', '=', digest)
     .where('holdings.server_number', '=', server.number)
+    .where('holdings.stored', '=', 0)
     .executeTakeFirst();
   if (row === undefined) {
     return new HeadwaterError(

@@ -14,6 +14,7 @@ import { hideFile, nameIsTaken } from '../files/file-changes.ts';
 import { readFileNamed, readFiles, type FileFacts } from '../files/file-facts.ts';
 import { lookAt } from '../repair/repair-queue.ts';
 import { inTurn } from '../servers/catalogue-turn.ts';
+import { bitmapFrom, storedForm } from '../servers/holding-form.ts';
 import { serversAudience } from './servers-audience.ts';
 import type { FoundHolding } from './tally.ts';
 import { visibilityOf, type UploadRow } from './uploads.ts';
@@ -57,7 +58,7 @@ export function publish(context: Context, publication: Publication): Promise<Pub
       if (!isSame && upload.replace === 0) throw await nameIsTaken(db, upload.name, before, caller);
       mustMayChange(caller, before);
     }
-    await keepHoldings(db, upload, contentId, holdings);
+    await keepHoldings(db, contentId, holdings);
     let file: string;
     if (isSame) {
       file = before.id;
@@ -125,7 +126,6 @@ async function keepContent(
 /** Adds what was found to what is known: a server that has the content in place has it still. */
 async function keepHoldings(
   db: Transaction<Tables>,
-  { name }: UploadRow,
   contentId: number,
   holdings: readonly FoundHolding[],
 ): Promise<void> {
@@ -138,15 +138,17 @@ async function keepHoldings(
   const known = new Map(rows.map((row) => [row.server_number, row.chunks]));
   const fresh = numbers.filter((number) => !known.has(number));
   for (const { server, chunks } of holdings) {
-    const before = known.get(server.number);
-    const all = before === null || chunks === null ? null : united(before, chunks);
+    const stored = known.get(server.number);
+    const isAll = stored === null || chunks === null;
+    const before = isAll || stored === undefined ? undefined : bitmapFrom(stored, chunks.length);
+    const all = isAll ? null : storedForm(united(before ?? undefined, chunks));
     await db
       .insertInto('holdings')
       .values((is) => ({
         content_id: contentId,
         server_number: server.number,
         chunks: all,
-        name,
+        name: '',
         stored: 1,
         // Told by the server itself when it hears of it: until then it must outlast a list that began before.
         listing: is.selectFrom('servers').select('holdings_listing').where('number', '=', server.number),
