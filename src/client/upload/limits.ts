@@ -21,8 +21,8 @@ export const MOST_LOOKED_AT = 256;
 export const CHECK_BATCH = 1_000;
 /** Servers after a chunk's own places that are asked for it: where it went when one of those was away. */
 export const SPARE_PLACES = 2;
-/** A server has this long to say which chunks it has; otherwise they are sent. */
-export const CHECK_TIME = 20_000;
+/** A server has this long to say which chunks it has; otherwise they are sent: nothing goes on with them before that. */
+export const CHECK_TIME = 8_000;
 
 /** A server that takes no byte for this long is passed over; more than it waits itself for the one behind it. */
 export const SEND_STALL = 25_000;

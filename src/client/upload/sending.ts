@@ -57,10 +57,10 @@ export class Sending {
 
   /** A chunk whose copies are not known, or not there. */
   add(chunk: UploadChunk): void {
-    const { stores, now } = this.#parts;
+    const { stores } = this.#parts;
     chunk.holders.clear();
     this.#unfinished.add(chunk);
-    const asked = placesOf(chunk, stores, SPARE_PLACES).filter((each) => !each.isAway(now()));
+    const asked = placesOf(chunk, stores, SPARE_PLACES).filter((each) => !each.hasFailed);
     this.#questions.add(chunk, asked);
   }
 
@@ -99,7 +99,8 @@ export class Sending {
       const entry = leastBusy(targets, now());
       if (entry === undefined) continue;
       this.#waiting.delete(chunk);
-      const next = targets.filter((each) => each !== entry);
+      // One that has failed gets its copy from here, and passes nothing on: it is to hold nobody else up.
+      const next = entry.hasFailed ? [] : targets.filter((each) => each !== entry && !each.hasFailed);
       void this.#send(chunk, entry, next);
     }
     if (lacks) this.#parts.onLack();
@@ -141,6 +142,8 @@ export class Sending {
   async #send(chunk: UploadChunk, entry: Store, next: readonly Store[]): Promise<void> {
     const { stores, now, send } = this.#parts;
     this.#sending++;
+    const chain = [entry, ...next];
+    for (const each of chain) each.involved++;
     entry.meter.advance(now(), entry.sending > 0);
     entry.sending++;
     const began = now();
@@ -163,8 +166,9 @@ export class Sending {
       }
       if (failed.length > 0) this.#parts.onLack();
     } catch (error) {
-      await this.#sendFailed(chunk, entry, error);
+      await this.#sendFailed(chunk, chain, began, error);
     } finally {
+      for (const each of chain) each.involved--;
       entry.meter.advance(now(), true);
       entry.sending--;
       this.#sending--;
@@ -174,11 +178,18 @@ export class Sending {
     this.pump();
   }
 
-  async #sendFailed(chunk: UploadChunk, entry: Store, error: unknown): Promise<void> {
+  async #sendFailed(
+    chunk: UploadChunk,
+    chain: readonly Store[],
+    began: number,
+    error: unknown,
+  ): Promise<void> {
     try {
       if (await this.#isExpired(error)) return;
       if (isCode(error, 'HW_BAD_CHUNK')) await this.#parts.refuseChanged(chunk);
-      this.#failed(entry, error);
+      // Which of them holds the chunk up cannot be seen from here; those that have taken another one meanwhile do not.
+      const silent = isCode(error, 'HW_SILENT') ? chain.filter(({ workedAt }) => workedAt < began) : [];
+      for (const each of silent.length > 0 ? silent : chain.slice(0, 1)) this.#failed(each, error);
     } catch (fatal) {
       this.#end(fatal);
     }

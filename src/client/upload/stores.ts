@@ -25,6 +25,10 @@ export class Store {
   told: UploadServer;
   /** Chunks on their way to it. */
   sending = 0;
+  /** Chunks on their way to it, from here or from another server. */
+  involved = 0;
+  /** When it took a chunk the last time. */
+  workedAt = -Infinity;
   /** Bytes that it took in this run. */
   bytes = 0;
   readonly meter: RateMeter;
@@ -53,9 +57,14 @@ export class Store {
     return this.#failures > 0;
   }
 
-  /** One more chunk may be sent to it: one at a time to a server that has failed, until it has taken one. */
+  /** It may get chunks: after a failure one at a time, until it has taken one. */
+  isUsable(now: number): boolean {
+    return !this.isAway(now) && !(this.hasFailed && this.involved > 0);
+  }
+
+  /** One more chunk may be sent to it from here. */
   hasTurn(now: number): boolean {
-    return !this.isAway(now) && this.sending < (this.hasFailed ? 1 : MOST_SENDING_TO_ONE);
+    return this.isUsable(now) && this.sending < MOST_SENDING_TO_ONE;
   }
 
   /** @returns false when it was known to be well */
@@ -151,6 +160,7 @@ export class Stores {
 
   /** It took a chunk. */
   worked(store: Store): void {
+    store.workedAt = this.#now();
     if (store.recovered()) this.#tell(store);
   }
 

@@ -36,7 +36,7 @@ export function placesWanted(chunk: UploadChunk, stores: Stores, now: number): P
   const targets: Store[] = [];
   const rest: Store[] = [];
   for (const store of able) {
-    if (holders.has(store.told.id) || store.isAway(now)) continue;
+    if (holders.has(store.told.id) || !store.isUsable(now) || !store.told.open) continue;
     if (lackingZones > 0 && !covered.has(store.told.zone)) {
       covered.add(store.told.zone);
       targets.push(store);

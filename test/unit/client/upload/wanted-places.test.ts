@@ -98,7 +98,7 @@ describe('a server that chunks are sent to', () => {
     }
     assert.deepEqual(pauses, [1_000, 2_000, 4_000, 8_000]);
     assert.ok(store.hasTurn(clock));
-    store.sending = 1;
+    store.involved = 1;
     assert.ok(!store.hasTurn(clock));
     stores.worked(store);
     assert.ok(store.hasTurn(clock));
