@@ -61,6 +61,21 @@ export class ChunkWork {
     if (content !== undefined) await this.#options.stock.held.hold(manifest, content);
   }
 
+  /**
+   * Holds a content, where chunks of it are here and a file refers to it.
+   *
+   * @throws HeadwaterError when the fleet cannot be asked
+   */
+  async find(manifest: string): Promise<void> {
+    const content = await this.#manifest(manifest);
+    if (content === undefined) return;
+    const { store, held } = this.#options.stock;
+    const isHere = content.chunks.some(
+      (digest) => store.index.sizeOf(Buffer.from(digest, 'hex')) !== undefined,
+    );
+    if (isHere) await held.hold(manifest, content);
+  }
+
   async dropped({ manifest }: Data<'content.dropped'>): Promise<void> {
     await this.unwanted([manifest]);
   }

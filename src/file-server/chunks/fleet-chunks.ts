@@ -14,6 +14,7 @@ import { ChunkTokens } from './chunk-tokens.ts';
 import { ChunkWork } from './chunk-work.ts';
 import { EitherContents } from './either-contents.ts';
 import { digestsOf, headOf } from './held-contents.ts';
+import { LateContents } from './late-contents.ts';
 
 export interface FleetChunksOptions {
   /** The server's data folder. */
@@ -84,9 +85,10 @@ export class FleetChunks {
     return this.stock.state;
   }
 
-  /** Contents of folders, and those of the chunk store. */
+  /** Contents of folders, and those of the chunk store, also before the fleet has told of them. */
   contentsWith(folders: ContentStore): ContentStore {
-    return new EitherContents(folders, this.stock.contents);
+    const both = new EitherContents(folders, this.stock.contents);
+    return new LateContents(both, (manifest) => this.work.find(manifest));
   }
 
   answer(server: AnsweringServer, asked: ChunkRequest): Promise<void> {

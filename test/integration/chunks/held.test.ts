@@ -44,6 +44,20 @@ describe('contents of which a file server holds chunks', () => {
     }
   });
 
+  it('are served to who has a grant before the fleet has told of them', async () => {
+    const content = fleet.publish(randomBytes(2 * MIB));
+    for (const chunk of content.chunks) await one.put(chunk);
+    const answer = await one.file(content);
+    assert.equal(answer.status, 200);
+    assert.deepEqual(answer.body, content.bytes);
+    await until(() => one.holding(content)?.stored === true);
+  });
+
+  it('are not there where no chunk of them is', async () => {
+    const answer = await one.file(fleet.publish(randomBytes(MIB)));
+    assert.deepEqual([answer.status, codeOf(answer)], [404, 'HW_NOT_FOUND']);
+  });
+
   it('are served as far as they are here, and what is not is told from it', async () => {
     const content = fleet.publish(randomBytes(4 * MIB));
     for (const at of [0, 1, 3]) await one.put(content.chunks[at] ?? someChunk());
@@ -72,6 +86,7 @@ describe('contents of which a file server holds chunks', () => {
     const own = first.chunks[0]?.digest ?? '';
     await until(() => !existsSync(one.chunkPath(own)));
     assert.deepEqual((await one.file(second)).body, second.bytes);
+    fleet.manifests.delete(first.digest);
     assert.equal((await one.file(first)).status, 404);
     fleet.event(one.id, 'content.dropped', { manifest: second.digest });
     await until(() => !existsSync(one.chunkPath(second.chunks[0]?.digest ?? '')));
