@@ -12,15 +12,18 @@ export function eventMetrics(context: Context): void {
   metrics.gauge('headwater_event_streams', 'Streams of events that this server sends.', () => {
     return eventTailOf(context).followers;
   });
-  const letters = 'Events of the last 7 days that a file server, or the broker for it, has given up.';
-  metrics.gauge('headwater_dead_letters', letters, async () => {
-    const row = await queries
-      .selectFrom('events')
-      .select(({ fn }) => fn.countAll<number>().as('count'))
-      .where('kind', '=', 'event.dead-lettered')
-      .executeTakeFirst();
-    return row?.count ?? 0;
-  });
+  metrics.gauge(
+    'headwater_dead_letters',
+    'Events of the last 7 days that a file server, or the broker for it, has given up.',
+    async () => {
+      const row = await queries
+        .selectFrom('events')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .where('kind', '=', 'event.dead-lettered')
+        .executeTakeFirst();
+      return row?.count ?? 0;
+    },
+  );
   if (settings.broker === undefined) return;
   metrics.gauge('headwater_broker_up', 'Whether the message broker can be used: 1 or 0.', () =>
     context.brokerIsUp() ? 1 : 0,
