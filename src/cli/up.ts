@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 
+import { MOST_REPLICAS } from '../core/api/uploads.ts';
 import { MOST_SERVERS } from '../file-server/limits.ts';
 import { option, repeatableOption } from './option.ts';
 import { anyText, interval, rate, wholeNumber, type Kind } from './option-kinds.ts';
@@ -27,6 +28,7 @@ Examples:
   headwater up --folder ./files
   headwater up --servers 4 --zones berlin,paris --folder ./files --folder ./more
   headwater up --information-servers 3 --limit 20M
+  headwater up --servers 50 --replicas 5
   headwater up --json --port 0 --data /srv/fleet --folder /srv/files
 
 The operator's console, on standard input (a terminal or a pipe):
@@ -78,6 +80,13 @@ export function upCommand(): Command {
         '--limit <RATE>',
         'most bytes a second that each server sends, such as 20M, or "none"',
         rateOrNone,
+      ),
+    )
+    .addOption(
+      option(
+        '--replicas <N>',
+        'copies of each chunk that is published, where "put" does not say (default: 2)',
+        wholeNumber(1, MOST_REPLICAS),
       ),
     )
     .addOption(

@@ -4,7 +4,7 @@ import type { PlannedServer, UpPlan } from './plan.ts';
 
 /** Arguments of `headwater information-server`. */
 export function informationServerArgs(
-  { data, address }: UpPlan,
+  { data, address, replicas }: UpPlan,
   { port, url }: UpPlan['informationServers'][number],
 ): string[] {
   return [
@@ -17,6 +17,7 @@ export function informationServerArgs(
     String(port),
     '--public-url',
     url,
+    ...(replicas === undefined ? [] : ['--replicas', String(replicas)]),
     '--json',
   ];
 }

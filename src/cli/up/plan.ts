@@ -28,6 +28,8 @@ export interface UpPlan {
   readonly ownFolder: boolean;
   /** Bytes a second of each server. */
   readonly limit: number | undefined;
+  /** Copies of each chunk that is published, where the fleet's default does not count. */
+  readonly replicas: number | undefined;
   /** Sentences about what is not as it was the last time. */
   readonly notes: readonly string[];
 }
@@ -89,6 +91,7 @@ export async function planOf(request: UpRequest, before: UpState | undefined): P
     folders,
     ownFolder,
     limit: limit === Infinity ? undefined : limit,
+    replicas: request.replicas ?? before?.replicas,
     notes,
   };
 }
@@ -154,13 +157,14 @@ function numbered(name: string, count: number): string[] {
 
 /** What the next start is to find. */
 export function stateOf(plan: UpPlan, running: readonly number[]): UpState {
-  const { address, servers, informationServers, folders, limit } = plan;
+  const { address, servers, informationServers, folders, limit, replicas } = plan;
   return {
     address,
     servers: servers.map(({ name, zone, port }) => ({ name, zone, port })),
     informationServers: informationServers.map(({ port }) => ({ port })),
     folders,
     ...(limit !== undefined && { limit }),
+    ...(replicas !== undefined && { replicas }),
     running,
   };
 }

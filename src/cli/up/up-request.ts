@@ -11,6 +11,7 @@ export interface RawUpOptions {
   readonly informationServers?: number;
   readonly folder?: readonly string[];
   readonly limit?: number;
+  readonly replicas?: number;
   readonly data?: string;
   readonly port?: number;
   readonly address?: string;
@@ -27,6 +28,8 @@ export interface UpRequest {
   readonly folders: readonly string[] | undefined;
   /** Bytes a second of each server; `Infinity`: none any more. */
   readonly limit: number | undefined;
+  /** Copies of each chunk that is published. */
+  readonly replicas: number | undefined;
   readonly data: string;
   readonly port: number | undefined;
   readonly address: string | undefined;
@@ -40,7 +43,8 @@ export function readUpRequest(
   raw: RawUpOptions,
   env: Readonly<Record<string, string | undefined>>,
 ): UpRequest {
-  const { servers, zones, informationServers, folder, limit, data, port, address, interval, json } = raw;
+  const { servers, zones, informationServers, folder, limit, replicas, data, port } = raw;
+  const { address, interval, json } = raw;
   if (address === '0.0.0.0' || address === '::') {
     throw new HeadwaterError(
       'HW_USAGE',
@@ -53,6 +57,7 @@ export function readUpRequest(
     informationServers,
     folders: folder === undefined ? undefined : [...new Set(folder.map(folderAt))],
     limit,
+    replicas,
     data: realOf(resolve(data ?? defaultDataFolder(env))),
     port,
     address,

@@ -13,6 +13,7 @@ export interface UpState {
   readonly folders: readonly string[];
   /** Bytes a second of each server. */
   readonly limit?: number;
+  readonly replicas?: number;
   /** Process ids of what runs; empty when it was stopped. */
   readonly running: readonly number[];
 }
