@@ -202,7 +202,7 @@ export class StandInFleet implements AsyncDisposable {
     if (path.endsWith('/holdings')) return this.#announced(Announcement.parse(JSON.parse(body)), response);
     if (path.endsWith('/events')) return this.#follow(url, response);
     const digest = /\/manifests\/([0-9a-f]{64})$/.exec(path)?.[1];
-    if (digest === undefined) return refuse(response, 404, 'HW_NOT_FOUND');
+    if (digest === undefined || method !== 'PUT') return refuse(response, 404, 'HW_NOT_FOUND');
     this.manifests.set(digest, body);
     response.writeHead(204).end();
   }
