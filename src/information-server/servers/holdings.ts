@@ -97,11 +97,30 @@ function checkVersion(server: ServerRow, told: Told): void {
   throw new HeadwaterError('HW_CONFLICT', said, { details: { holdingsVersion: server.holdings_version } });
 }
 
-/** What it keeps in its chunk store for nobody any more. */
+/**
+ * What it keeps in its chunk store for nobody any more. A content that no file here ever had is not among it: after a
+ * backup was put back, what was published since is known by those alone who hold it.
+ */
 async function unwantedOf(db: Transaction<Tables>, files: readonly File[]): Promise<Set<string>> {
-  const stored = files.filter((file) => file.stored).map((file) => file.manifestSha256);
-  const kept = await keptManifests(db, stored);
-  return new Set(stored.filter((manifest) => !kept.has(manifest)));
+  const stored = files.filter((file) => file.stored);
+  const kept = await keptManifests(
+    db,
+    stored.map((file) => file.manifestSha256),
+  );
+  if (stored.length === 0) return new Set();
+  // The mark of a deleted file stays as long as somebody has its content.
+  const deleted = await db
+    .selectFrom('files')
+    .innerJoin('contents', 'contents.id', 'files.content_id')
+    .select('contents.manifest_sha256 as manifest')
+    .where(
+      'contents.manifest_sha256',
+      'in',
+      stored.map((file) => file.manifestSha256),
+    )
+    .where('files.deleted_at', 'is not', null)
+    .execute();
+  return new Set(deleted.map(({ manifest }) => manifest).filter((manifest) => !kept.has(manifest)));
 }
 
 function byManifest(one: File, other: File): number {

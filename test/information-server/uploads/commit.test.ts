@@ -158,6 +158,18 @@ onEachKind('a commit', (kind) => {
     assert.deepEqual((told.body as { unwanted: string[] }).unwanted, [won.manifestSha256]);
   });
 
+  it('tells nobody to drop a content that it never heard of: its database may be an older one', async () => {
+    await using fleet = await startTestServer(kind);
+    await using one = await storeStandIn(fleet, 'one');
+    const { name, size, sha256, manifestSha256 } = madeUp('later', 'later', 3);
+    const added = [{ name, size, sha256, manifestSha256, stored: true }];
+    for (const to of [7, 8]) {
+      const told = await one.server.announce({ from: 0, to, added });
+      assert.deepEqual((told.body as { unwanted: string[] }).unwanted, [], JSON.stringify(told.body));
+    }
+    assert.deepEqual(((await fleet.ask('GET', '/v1/files')).body as { items: unknown[] }).items, []);
+  });
+
   it('takes an empty file, and what is a manifest only', async () => {
     await using fleet = await startTestServer(kind);
     await using one = await storeStandIn(fleet, 'one');
