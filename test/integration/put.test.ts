@@ -164,7 +164,7 @@ test('a put goes on through what happens to it', async (t) => {
   await t.test('the client is killed in the middle, and run again', async () => {
     const { path, sha256 } = await made(place, 'killed-client', 14);
     const running = new PutProcess(place, [path, '--replicas', '2']);
-    await running.came(60 * MIB);
+    await running.came(100 * MIB);
     running.process.kill('SIGKILL');
     await running.ended;
     const { status } = await place.run('info', 'killed-client');
@@ -178,7 +178,7 @@ test('a put goes on through what happens to it', async (t) => {
   await t.test('Ctrl-C keeps what was sent, says so, and the same command goes on', async () => {
     const { path } = await made(place, 'stopped', 15);
     const running = new PutProcess(place, [path, '--replicas', '2']);
-    await running.came(60 * MIB);
+    await running.came(100 * MIB);
     running.process.kill('SIGINT');
     const { code } = await running.ended;
     assert.equal(code, 130);
