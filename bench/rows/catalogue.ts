@@ -1,6 +1,7 @@
 import type { DatabaseKind } from '../../src/database/database.ts';
 import { FleetDatabase } from '../information-server/fleet-database.ts';
-import { putLoad, type LoadOrder, type LoadRequest } from '../information-server/load.ts';
+import type { LoadOrder, LoadRequest } from '../information-server/load.ts';
+import { measureLoad } from '../information-server/measure-load.ts';
 import { InformationServerProcess } from '../information-server/server.ts';
 import { playServers } from '../information-server/servers.ts';
 import type { Sample } from '../results.ts';
@@ -11,7 +12,6 @@ const QUICK_FILES = 50_000;
 const SERVERS = 2_000;
 const SECONDS = 20;
 const QUICK_SECONDS = 3;
-const WARMING = 3;
 /** Pages a second: people look, they do not hammer. */
 const RATE = 20;
 /** New files that one server announces, with their manifests, while all send heartbeats. */
@@ -82,7 +82,7 @@ async function contestantsOn(
     run,
   });
   return [
-    contestant(kind, '', (round) => measure(context, database, order, round)),
+    contestant(kind, '', (round) => measureLoad(context, database, order, round)),
     contestant(`${kind}-servers`, ', file servers at work', (round) => withServers(context, database, round)),
   ];
 }
@@ -118,33 +118,6 @@ async function withServers(
     ...sample,
     failed: `a heartbeat took ${(most / 1000).toFixed(1)} s: its server could be suspected`,
   };
-}
-
-async function measure(
-  { workspace, signal }: BenchContext,
-  database: FleetDatabase,
-  order: LoadOrder,
-  round: number,
-): Promise<Sample> {
-  await using server = await InformationServerProcess.start(workspace, {
-    env: { HEADWATER_DATABASE_URL: database.where },
-  });
-  const load = { ...order, origin: server.url };
-  await putLoad({ ...load, seconds: WARMING }, signal);
-  const before = server.cpu;
-  const { requests, perSecond, p99, failed, firstFailure } = await putLoad(load, signal);
-  const seconds = requests / perSecond;
-  const sample = {
-    round,
-    seconds,
-    cpu: server.cpu - before,
-    memory: server.memory,
-    bytes: Number.NaN,
-    requests,
-    p99,
-  };
-  if (failed === 0) return sample;
-  return { ...sample, failed: `${failed} requests failed: ${firstFailure}` };
 }
 
 const SORTS = ['name', '-name', 'size', '-size', 'createdAt', '-createdAt'];

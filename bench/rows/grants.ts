@@ -1,14 +1,13 @@
 import type { DatabaseKind } from '../../src/database/database.ts';
 import { FleetDatabase } from '../information-server/fleet-database.ts';
-import { putLoad, type LoadOrder } from '../information-server/load.ts';
-import { InformationServerProcess } from '../information-server/server.ts';
-import type { Figures, Sample } from '../results.ts';
+import type { LoadOrder } from '../information-server/load.ts';
+import { measureLoad } from '../information-server/measure-load.ts';
+import type { Figures } from '../results.ts';
 import type { Bar, BenchContext, Contestant, OpenScene, Scene } from '../scene.ts';
 
-/** Seconds of one run, and of the one before that nobody counts. */
+/** Seconds of one run. */
 const SECONDS = 10;
 const QUICK_SECONDS = 3;
-const WARMING = 3;
 const CONNECTIONS = 64;
 const USERS = 100;
 const FILES = 100;
@@ -74,39 +73,12 @@ async function contestantsOn(
     command: 'headwater information-server',
     ours: true,
     rows: ['grants'],
-    run: (round) => measure(context, database, { ...order, ...more }, round),
+    run: (round) => measureLoad(context, database, { ...order, ...more }, round),
   });
   return [
     contestant('most', 'as many as it gives', {}),
     contestant('half', `${half} a second`, { rate: half }),
   ];
-}
-
-async function measure(
-  { workspace, signal }: BenchContext,
-  database: FleetDatabase,
-  order: LoadOrder,
-  round: number,
-): Promise<Sample> {
-  await using server = await InformationServerProcess.start(workspace, {
-    env: { HEADWATER_DATABASE_URL: database.where },
-  });
-  const load = { ...order, origin: server.url };
-  await putLoad({ ...load, seconds: WARMING }, signal);
-  const before = server.cpu;
-  const { requests, perSecond, p99, failed, firstFailure } = await putLoad(load, signal);
-  const seconds = requests / perSecond;
-  const sample = {
-    round,
-    seconds,
-    cpu: server.cpu - before,
-    memory: server.memory,
-    bytes: Number.NaN,
-    requests,
-    p99,
-  };
-  if (failed === 0) return sample;
-  return { ...sample, failed: `${failed} requests failed: ${firstFailure}` };
 }
 
 function barsOn(kind: DatabaseKind): Bar[] {

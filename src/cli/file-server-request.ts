@@ -1,14 +1,13 @@
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
-import { HeadwaterError } from '../core/errors.ts';
 import { DEFAULT_COPY_RATE, DEFAULT_SCRUB_INTERVAL } from '../file-server/chunks/limits.ts';
 import type { FleetServerOptions } from '../file-server/fleet/fleet-types.ts';
 import { defaultDataFolder } from './data-folder.ts';
 import { secretVariable } from './secret-variable.ts';
 import type { LogLevel } from './serve-request.ts';
 import { programVersion } from './version.ts';
+import { readNamedFile, readTlsFiles, usage } from './usage.ts';
 
 /** Longest time between two readings of a chunk, seconds: ten years, which is what "never" comes to. */
 const MOST_SCRUB_INTERVAL = 315_360_000;
@@ -59,13 +58,7 @@ export function readFileServerRequest(
   if (servers.length === 0) {
     throw usage('--join takes the address of an information server, such as http://10.0.0.1:8400');
   }
-  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
-    throw usage('--tls-cert and --tls-key take a file each, and only together');
-  }
-  const tls =
-    tlsCert === undefined || tlsKey === undefined
-      ? undefined
-      : { cert: read('--tls-cert', tlsCert), key: read('--tls-key', tlsKey) };
+  const tls = readTlsFiles(tlsCert, tlsKey);
   const name = raw.name ?? machineName();
   return {
     server: {
@@ -101,7 +94,7 @@ function joinToken(
   env: Readonly<Record<string, string | undefined>>,
 ): string | undefined {
   if (joinTokenFile === undefined) return secretVariable(env, 'HEADWATER_JOIN_TOKEN');
-  const token = read('--join-token-file', joinTokenFile).trim();
+  const token = readNamedFile('--join-token-file', joinTokenFile).trim();
   if (/^[\x21-\x7e]+$/.test(token)) return token;
   throw usage(`--join-token-file takes a file with one token; ${JSON.stringify(joinTokenFile)} has none`);
 }
@@ -127,17 +120,4 @@ function publicUrl(text: string): string {
   throw usage(
     `--public-url takes an http or https URL without query, such as https://a.example; not "${text}"`,
   );
-}
-
-function read(flag: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-    throw usage(`${flag} takes a file; ${JSON.stringify(path)} cannot be read (${why})`, cause);
-  }
-}
-
-function usage(message: string, cause?: unknown): HeadwaterError {
-  return new HeadwaterError('HW_USAGE', message, cause === undefined ? {} : { cause });
 }

@@ -2,9 +2,9 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 import type { DownloadOptions } from '../client/types.ts';
-import { HeadwaterError } from '../core/errors.ts';
 import { sourceUrls } from './host-and-port.ts';
 import type { HeaderField } from './option-kinds.ts';
+import { reasonOf, usage } from './usage.ts';
 
 /** What commander hands over. */
 export interface RawGetOptions {
@@ -183,7 +183,10 @@ function pem(flag: string, path: string | undefined): string | undefined {
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw usage(`${flag} takes a PEM file; ${JSON.stringify(path)} cannot be read (${reason(cause)})`, cause);
+    throw usage(
+      `${flag} takes a PEM file; ${JSON.stringify(path)} cannot be read (${reasonOf(cause)})`,
+      cause,
+    );
   }
   if (text.includes('-----BEGIN ')) return text;
   throw usage(`${flag} takes a PEM file; ${JSON.stringify(path)} is none`);
@@ -196,12 +199,4 @@ function checkFolder(flag: string, path: string): void {
   if (found?.isDirectory() !== true) {
     throw usage(`${flag} takes a file in a folder that is there; ${JSON.stringify(folder)} is none`);
   }
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-}
-
-function usage(message: string, cause?: unknown): HeadwaterError {
-  return new HeadwaterError('HW_USAGE', message, cause === undefined ? {} : { cause });
 }

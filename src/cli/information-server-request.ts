@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs';
-
-import { HeadwaterError } from '../core/errors.ts';
 import { MOST_REPLICAS } from '../core/api/uploads.ts';
 import type { InformationServerOptions } from '../information-server/options.ts';
 import { TIMES } from '../information-server/settings.ts';
 import { defaultDataFolder } from './data-folder.ts';
 import { secretVariable } from './secret-variable.ts';
+import { readTlsFiles, usage } from './usage.ts';
 
 /** `debug` writes a line for every request, `info` what the server does, the others only what goes wrong. */
 export const INFORMATION_LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -48,13 +46,7 @@ export function readInformationServerRequest(
   env: Readonly<Record<string, string | undefined>>,
 ): InformationServerRequest {
   const { port, address, publicUrl, tlsCert, tlsKey, trustedProxy, log, json } = raw;
-  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
-    throw usage('--tls-cert and --tls-key take a file each, and only together');
-  }
-  const tls =
-    tlsCert === undefined || tlsKey === undefined
-      ? undefined
-      : { cert: read('--tls-cert', tlsCert), key: read('--tls-key', tlsKey) };
+  const tls = readTlsFiles(tlsCert, tlsKey);
   const email = env['HEADWATER_ADMIN_EMAIL'];
   const password = secretVariable(env, 'HEADWATER_ADMIN_PASSWORD');
   if ((email === undefined || email === '') !== (password === undefined)) {
@@ -103,17 +95,4 @@ function replicasOf(text: string | undefined): number | undefined {
   const replicas = Number(text);
   if (Number.isInteger(replicas) && replicas >= 1 && replicas <= MOST_REPLICAS) return replicas;
   throw usage(`HEADWATER_REPLICAS takes copies from 1 to ${MOST_REPLICAS}, not ${JSON.stringify(text)}`);
-}
-
-function read(flag: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-    throw usage(`${flag} takes a file; ${JSON.stringify(path)} cannot be read (${why})`, cause);
-  }
-}
-
-function usage(message: string, cause?: unknown): HeadwaterError {
-  return new HeadwaterError('HW_USAGE', message, cause === undefined ? {} : { cause });
 }

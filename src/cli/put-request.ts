@@ -1,6 +1,6 @@
 import type { UploadOptions } from '../client/upload/types.ts';
 import { isFileName } from '../core/api/common.ts';
-import { HeadwaterError } from '../core/errors.ts';
+import { usage } from './usage.ts';
 
 /** What commander hands over. */
 export interface RawPutOptions {
@@ -45,8 +45,4 @@ export function readPutRequest(words: readonly string[], raw: RawPutOptions): Pu
     interval,
     print: json === true ? 'json' : quiet === true ? 'nothing' : 'progress',
   };
-}
-
-function usage(message: string): HeadwaterError {
-  return new HeadwaterError('HW_USAGE', message);
 }

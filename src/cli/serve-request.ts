@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
-
-import { HeadwaterError } from '../core/errors.ts';
 import type { ServeOptions } from '../file-server/serve-types.ts';
+import { readNamedFile, readTlsFiles, usage } from './usage.ts';
 
 /** The environment variable that can hold the control API's token. */
 export const TOKEN_VARIABLE = 'HEADWATER_CONTROL_TOKEN';
@@ -45,13 +43,7 @@ export function readServeRequest(
   env: Readonly<Record<string, string | undefined>>,
 ): ServeRequest {
   const { count, port, address, interval, limit, tlsCert, tlsKey, json, log } = raw;
-  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
-    throw usage('--tls-cert and --tls-key take a file each, and only together');
-  }
-  const tls =
-    tlsCert === undefined || tlsKey === undefined
-      ? undefined
-      : { cert: read('--tls-cert', tlsCert), key: read('--tls-key', tlsKey) };
+  const tls = readTlsFiles(tlsCert, tlsKey);
   const control = controlOf(raw, env);
   return {
     paths,
@@ -80,24 +72,11 @@ function controlOf(
   const token =
     controlTokenFile === undefined
       ? env[TOKEN_VARIABLE]
-      : read('--control-token-file', controlTokenFile).trim();
+      : readNamedFile('--control-token-file', controlTokenFile).trim();
   if (token === undefined) return { port: control };
   if (token.length < LEAST_TOKEN || /[^\x21-\x7e]/.test(token)) {
     const origin = controlTokenFile === undefined ? TOKEN_VARIABLE : '--control-token-file';
     throw usage(`${origin} takes a token of at least ${LEAST_TOKEN} printable characters without spaces`);
   }
   return { port: control, token };
-}
-
-function read(flag: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-    throw usage(`${flag} takes a file; ${JSON.stringify(path)} cannot be read (${why})`, cause);
-  }
-}
-
-function usage(message: string, cause?: unknown): HeadwaterError {
-  return new HeadwaterError('HW_USAGE', message, cause === undefined ? {} : { cause });
 }
