@@ -36,6 +36,7 @@ function details(file: FileDetails): string[] {
     ['id', file.id],
     ['size', `${size(file.size)} (${count(file.size, 'byte')})`],
     ['chunks', `${file.chunks.toLocaleString('en')} of ${size(file.chunkSize)}`],
+    ...copiesOf(file),
     ['sha256', file.sha256],
     ['manifest', file.manifestSha256],
     ['since', moment(file.createdAt)],
@@ -53,6 +54,14 @@ function details(file: FileDetails): string[] {
       ? ['No server holds it now.']
       : tableLines(file.servers, columns(file.chunks), process.stdout)),
   ];
+}
+
+/** Of what file servers serve in place no copies are wanted. */
+function copiesOf({ replicas: { wanted, least, most } }: FileDetails): [string, string][] {
+  if (wanted === null) return [];
+  if (least >= wanted) return [['copies', `${wanted} of every chunk`]];
+  const there = least === most ? `${least}` : `${least} to ${most}`;
+  return [['copies', `${there} where ${wanted} are wanted`]];
 }
 
 function columns(chunks: number): readonly TableColumn<Holder>[] {

@@ -94,6 +94,7 @@ test('a file that was put is there in two zones, comes back without one of them,
     { name: 'big.bin', size: SIZE, sha256, sent: SIZE, skipped: 0 },
   );
   assert.deepEqual(least(await info(place, 'big.bin')), { copies: 2, zones: 2 });
+  assert.match((await place.run('info', 'big.bin')).stdout, /^copies +2 of every chunk$/m);
 
   await t.test('again, under another name and under its own, it sends nothing', async () => {
     const again = await put(place, path, '--replicas', '2', '--name', 'copies/big.bin');
